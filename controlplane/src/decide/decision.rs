@@ -1,0 +1,119 @@
+//! A decision: the plan, and for every rule why it fired, held or did not apply.
+//!
+//! The TUI, `ctl explain`, the log and the stored decision all render this one value.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    observe::Observation,
+    units::{ShardCount, TaskCount},
+};
+
+/// The version of the stored document.
+pub const VERSION: u32 = 1;
+
+/// One tick's decision about one pipeline, as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    pub version: u32,
+    /// Time-ordered, unique.
+    pub id: String,
+    pub pipeline: String,
+    pub at: Timestamp,
+    /// Generation of the policy that was in force.
+    pub policy_generation: u64,
+    /// Epoch of the leader that decided.
+    pub epoch: u64,
+    pub observation: Observation,
+    pub plan: Plan,
+    pub report: Report,
+    /// What became of the plan's actions; written after they were tried.
+    #[serde(default)]
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What to do: absolute targets, so that doing it twice changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Plan {
+    pub actions: Vec<Action>,
+}
+
+/// One call to AWS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    UpdateShardCount { stream: String, from: ShardCount, to: ShardCount },
+    UpdateService { service: Service, name: String, from: TaskCount, to: TaskCount },
+}
+
+/// Which of the two services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    Producer,
+    Consumer,
+}
+
+/// Why: one entry for every rule, in a fixed order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[must_use = "an unread report is not actionable"]
+pub struct Report {
+    pub shards: RuleReport,
+    pub producers: RuleReport,
+    pub consumers: RuleReport,
+}
+
+/// One rule's input, arithmetic and verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleReport {
+    pub verdict: Verdict,
+    /// The numbers that the rule used, in the order of its arithmetic.
+    pub inputs: Vec<Input>,
+    /// What the rule would have done without the limit that stopped it: "would have gone to 9 without the cap of 8".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counterfactual: Option<String>,
+}
+
+/// A number that a rule used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    pub name: String,
+    /// With its unit, as people read it.
+    pub value: String,
+}
+
+/// What a rule concluded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The rule asks for a change.
+    Fired { from: u32, to: u32, reason: String },
+    /// The rule wants a change, or cannot know, and something stops it.
+    Held { reason: String, until: Option<Timestamp> },
+    /// Nothing to do.
+    NotApplicable { reason: String },
+}
+
+/// What became of one action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub action: Action,
+    pub at: Timestamp,
+    pub result: ActionResult,
+}
+
+/// The result of one AWS call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum ActionResult {
+    Done,
+    Refused {
+        code: String,
+        message: String,
+    },
+    /// No answer came; the next tick looks instead of calling again.
+    Unknown {
+        message: String,
+    },
+}

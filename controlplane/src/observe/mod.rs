@@ -1,0 +1,5 @@
+//! AWS and the tasks' reports, read into one [`Observation`]. Reads only.
+
+mod observation;
+
+pub use observation::{LoadObservation, Observation, Reading, ServiceObservation, Source, StreamObservation};

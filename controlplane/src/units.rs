@@ -1,0 +1,81 @@
+//! Numbers with units: what a bare `u32` or `f64` would let a caller mix up.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! count {
+    ($(#[$doc:meta])* $name:ident, $one:literal, $many:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u32);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{} {}", self.0, if self.0 == 1 { $one } else { $many })
+            }
+        }
+    };
+}
+
+count!(
+    /// A number of open shards.
+    ShardCount, "shard", "shards"
+);
+count!(
+    /// A number of tasks of one service.
+    TaskCount, "task", "tasks"
+);
+
+/// A span of time in whole milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+/// Bytes per second. A shard takes 1 MiB/s of writes and gives 2 MiB/s of shared reads.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BytesPerSecond(pub f64);
+
+/// Records per second. A shard takes 1,000 writes per second.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecordsPerSecond(pub f64);
+
+/// A share of a whole: 1.0 is all of it.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fraction(pub f64);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ms @ ..1_000 => write!(f, "{ms} ms"),
+            ms @ ..60_000 => write!(f, "{:.1} s", ms as f64 / 1e3),
+            ms => write!(f, "{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
+        }
+    }
+}
+
+impl fmt::Display for BytesPerSecond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            rate if rate < 1024.0 => write!(f, "{rate:.0} B/s"),
+            rate if rate < 1024.0 * 1024.0 => write!(f, "{:.1} KiB/s", rate / 1024.0),
+            rate => write!(f, "{:.2} MiB/s", rate / 1024.0 / 1024.0),
+        }
+    }
+}
+
+impl fmt::Display for RecordsPerSecond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} records/s", self.0)
+    }
+}
+
+impl fmt::Display for Fraction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} %", self.0 * 100.0)
+    }
+}

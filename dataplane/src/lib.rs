@@ -1,0 +1,4 @@
+//! The data plane of Weir: the producer, which turns HTTP requests into records of a Kinesis stream, and the consumer,
+//! which turns records into calls of a processor.
+
+pub mod report;
