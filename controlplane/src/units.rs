@@ -43,6 +43,11 @@ pub struct BytesPerSecond(pub f64);
 #[serde(transparent)]
 pub struct RecordsPerSecond(pub f64);
 
+/// A number of records, estimated.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecordCount(pub f64);
+
 /// A share of a whole: 1.0 is all of it.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -71,6 +76,12 @@ impl fmt::Display for BytesPerSecond {
 impl fmt::Display for RecordsPerSecond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} records/s", self.0)
+    }
+}
+
+impl fmt::Display for RecordCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} records", self.0)
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Report {
     pub shards: RuleReport,
     pub producers: RuleReport,
     pub consumers: RuleReport,
+    /// One shard that takes much more than its share; absent in documents of before this rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot_shard: Option<RuleReport>,
 }
 
 /// One rule's input, arithmetic and verdict.
@@ -115,5 +118,9 @@ pub enum ActionResult {
     /// No answer came; the next tick looks instead of calling again.
     Unknown {
         message: String,
+    },
+    /// Not called: a dry run, a pause, or the lead was lost meanwhile.
+    Skipped {
+        reason: String,
     },
 }

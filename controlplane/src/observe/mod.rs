@@ -2,4 +2,6 @@
 
 mod observation;
 
-pub use observation::{LoadObservation, Observation, Reading, ServiceObservation, Source, StreamObservation};
+pub use observation::{
+    LoadObservation, Observation, Reading, SHARDS_SHOWN, ServiceObservation, ShardLoad, Source, StreamObservation,
+};

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{BytesPerSecond, Fraction, Millis, RecordsPerSecond, ShardCount, TaskCount};
+use crate::units::{BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond, ShardCount, TaskCount};
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,4 +86,26 @@ pub struct LoadObservation {
     pub lag: Option<Reading<Millis>>,
     /// Share of time that the busiest consumers' processors work.
     pub consumer_busy: Option<Reading<Fraction>>,
+    /// User records that wait in the stream.
+    #[serde(default)]
+    pub backlog: Option<Reading<RecordCount>>,
+    /// Leases that consumers can work on now: a shard whose parents are not read to their end is none.
+    #[serde(default)]
+    pub processable_leases: Option<Reading<ShardCount>>,
+    /// The busiest shards, the busiest first, at most [`SHARDS_SHOWN`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub busiest_shards: Vec<ShardLoad>,
+}
+
+/// How many shards an observation names: enough to see a pattern, few enough to store with every decision.
+pub const SHARDS_SHOWN: usize = 8;
+
+/// What one shard takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardLoad {
+    pub shard_id: String,
+    pub records: RecordsPerSecond,
+    pub bytes: BytesPerSecond,
+    /// Kinesis records that the shard refused.
+    pub throttled: RecordsPerSecond,
 }

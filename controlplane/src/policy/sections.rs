@@ -1,0 +1,93 @@
+//! The tables of the policy with their defaults. This is the reference: `ctl policy show` prints these descriptions.
+
+use super::section::section;
+use crate::units::{BytesPerSecond, Fraction, Millis, RecordsPerSecond, ShardCount, TaskCount};
+
+/// A stream has at most 10,000 shards (Kinesis quotas, UpdateShardCount).
+const SHARDS_MAX: ShardCount = ShardCount(10_000);
+/// A service has at most 5,000 tasks (Amazon ECS service quotas).
+const TASKS_MAX: TaskCount = TaskCount(5_000);
+/// Calls of UpdateShardCount that AWS allows in a rolling 24 hours (Kinesis quotas).
+const DAILY_RESHARDS_MAX: u32 = 10;
+
+const ZERO: Millis = Millis(0);
+const SECOND: Millis = Millis(1_000);
+const MINUTE: Millis = Millis(60_000);
+const HOUR: Millis = Millis(3_600_000);
+const DAY: Millis = Millis(24 * 3_600_000);
+
+section! {
+    /// `[stream]`: how many shards.
+    StreamPolicy "stream" {
+        /// Never fewer shards than this.
+        min_shards: ShardCount = ShardCount(1), ShardCount(1) => SHARDS_MAX;
+        /// Never more shards than this.
+        max_shards: ShardCount = ShardCount(16), ShardCount(1) => SHARDS_MAX;
+        /// How full a shard should be, by bytes (1 MiB/s) or records (1,000/s), whichever is more.
+        target_utilization: Fraction = Fraction(0.7), Fraction(0.05) => Fraction(0.95);
+        /// From this use on, one shard counts as hot while the stream as a whole is below its target.
+        hot_shard_utilization: Fraction = Fraction(0.8), Fraction(0.05) => Fraction(1.0);
+    }
+}
+
+section! {
+    /// `[producer]`: how many producer tasks.
+    ProducerPolicy "producer" {
+        /// Never fewer producer tasks than this.
+        min_tasks: TaskCount = TaskCount(1), TaskCount(1) => TASKS_MAX;
+        /// Never more producer tasks than this.
+        max_tasks: TaskCount = TaskCount(16), TaskCount(1) => TASKS_MAX;
+        /// How much of its CPU a producer task should use.
+        target_cpu: Fraction = Fraction(0.6), Fraction(0.05) => Fraction(0.95);
+        /// How many records clients should offer to one producer task, or "off".
+        target_records: Option<RecordsPerSecond> = None, None => Some(RecordsPerSecond(1e9));
+        /// How many bytes clients should offer to one producer task, or "off".
+        target_bytes: Option<BytesPerSecond> = None, None => Some(BytesPerSecond(1024.0 * 1024.0 * 1024.0));
+    }
+}
+
+section! {
+    /// `[consumer]`: how many consumer tasks.
+    ConsumerPolicy "consumer" {
+        /// Never fewer consumer tasks than this.
+        min_tasks: TaskCount = TaskCount(1), TaskCount(1) => TASKS_MAX;
+        /// Never more consumer tasks than this.
+        max_tasks: TaskCount = TaskCount(16), TaskCount(1) => TASKS_MAX;
+        /// How far the slowest shard may be behind.
+        lag_objective: Millis = MINUTE, SECOND => DAY;
+        /// In what time a backlog should be gone.
+        drain_time: Millis = Millis(600_000), SECOND => DAY;
+        /// Which share of the time a consumer's processor should be at work.
+        target_busy: Fraction = Fraction(0.7), Fraction(0.05) => Fraction(0.95);
+        /// How much of its CPU a consumer task should use.
+        target_cpu: Fraction = Fraction(0.7), Fraction(0.05) => Fraction(0.95);
+    }
+}
+
+section! {
+    /// `[guard]`: what keeps the control plane from doing harm.
+    GuardPolicy "guard" {
+        /// For how long a need for more must last before it counts.
+        confirm_up: Millis = Millis(30_000), ZERO => HOUR;
+        /// Shards go down only to the highest count that was asked for within this time.
+        shards_stabilization: Millis = HOUR, ZERO => DAY;
+        /// Tasks go down only to the highest count that was asked for within this time.
+        tasks_stabilization: Millis = Millis(600_000), ZERO => DAY;
+        /// How long after a change of the shard count the next step up waits.
+        shards_up_cooldown: Millis = MINUTE, ZERO => DAY;
+        /// How long after a change of the shard count the next step down waits.
+        shards_down_cooldown: Millis = Millis(1_800_000), ZERO => DAY;
+        /// How long after a change of a task count the next step up waits.
+        tasks_up_cooldown: Millis = MINUTE, ZERO => DAY;
+        /// How long after a change of a task count the next step down waits.
+        tasks_down_cooldown: Millis = Millis(300_000), ZERO => DAY;
+        /// Whether counts may go down at all.
+        allow_scale_down: bool = true, false => true;
+        /// Decide and record, but change nothing.
+        dry_run: bool = false, false => true;
+        /// Changes of the shard count in a rolling 24 hours. AWS allows 10; while shards refuse writes, those too are used.
+        daily_reshards: u32 = 8, 0 => DAILY_RESHARDS_MAX;
+        /// How many of these are kept for going up: going down leaves them alone.
+        reserved_for_up: u32 = 4, 0 => DAILY_RESHARDS_MAX;
+    }
+}
