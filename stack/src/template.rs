@@ -1,0 +1,83 @@
+//! The template, and the parameters it takes.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::Serialize;
+
+/// The one template of a deployment.
+pub const TEMPLATE: &str = include_str!("../template.yaml");
+
+/// The logical id that waits until the images are in the repositories.
+pub(crate) const IMAGES_PUSHED: &str = "ImagesPushed";
+
+/// Values for a deployment. A parameter that is absent keeps its value of the last deployment, or the template's default.
+pub type Parameters = BTreeMap<Parameter, String>;
+
+macro_rules! parameters {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// A parameter that a person may set, spelled as in the template, whose descriptions are its documentation.
+        /// The images and where they come from follow from [`Images`](crate::deploy::Images).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub enum Parameter { $($(#[$doc])* $name,)+ }
+
+        impl Parameter {
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+parameters! {
+    /// The IPv4 range that may send records. The only one without a default.
+    AllowedCidr,
+    CertificateArn,
+    WebAclArn,
+    ShardCount,
+    RetentionHours,
+    NetworkMode,
+    ConsumerMode,
+    TaskCpu,
+    TaskMemory,
+    /// `WEIR_TICK` of the control plane.
+    Tick,
+    Protect,
+    LogRetentionDays,
+    ContainerInsights,
+    AlarmTopicArn,
+    AccessLogBucket,
+    KmsKeyArn,
+    PermissionsBoundaryArn,
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// There is no such parameter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no parameter {name:?}; there are {}", names())]
+pub struct UnknownParameter {
+    pub name: String,
+}
+
+fn names() -> String {
+    Parameter::ALL.iter().map(|parameter| parameter.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for Parameter {
+    type Err = UnknownParameter;
+
+    fn from_str(name: &str) -> Result<Self, UnknownParameter> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|parameter| parameter.as_str() == name)
+            .ok_or_else(|| UnknownParameter { name: name.to_owned() })
+    }
+}
