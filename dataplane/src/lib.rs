@@ -1,4 +1,12 @@
 //! The data plane of Weir: the producer, which turns HTTP requests into records of a Kinesis stream, and the consumer,
 //! which turns records into calls of a processor.
 
+pub mod consumer;
+pub mod process;
+pub mod producer;
 pub mod report;
+
+mod error;
+mod settings;
+
+pub use error::Error;

@@ -1,0 +1,50 @@
+//! The consumer's settings.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::settings::{Task, duration};
+
+/// The consumer's settings.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Settings {
+    #[command(flatten)]
+    pub task: Task,
+    /// KCL application name, which is the lease table's name
+    #[arg(long, env = "WEIR_APPLICATION")]
+    pub application: String,
+    /// What is done with each record
+    #[arg(long, env = "WEIR_PROCESSOR", default_value = "log")]
+    pub processor: ProcessorKind,
+    /// Where to start in a shard that nobody has read yet and whose parents nobody has read
+    #[arg(long, env = "WEIR_INITIAL_POSITION", default_value = "trim-horizon")]
+    pub initial_position: InitialPosition,
+    /// Time without a sign of life after which a worker's leases are taken by others
+    #[arg(long, env = "WEIR_LEASE_DURATION", default_value = "6s", value_parser = duration)]
+    pub lease_duration: Duration,
+    /// Create the lease table when it is missing, instead of waiting for whoever deploys it
+    #[arg(long, env = "WEIR_CREATE_LEASE_TABLE")]
+    pub create_lease_table: bool,
+    /// Most bytes of records fetched and not yet processed, in MiB
+    #[arg(long, env = "WEIR_PREFETCH_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(10..=16384))]
+    pub prefetch_mib: u32,
+}
+
+/// What is done with each record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProcessorKind {
+    /// A JSON object a line on standard output
+    Log,
+}
+
+/// Where to start in a shard that nobody has read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InitialPosition {
+    /// With the oldest record
+    #[value(alias = "TRIM_HORIZON")]
+    TrimHorizon,
+    /// With what arrives from now on
+    #[value(alias = "LATEST")]
+    Latest,
+}
