@@ -1,37 +1,38 @@
 //! One port for every service: the SigV4 scope says which one a request is for.
 
+mod answer;
+
 use std::{convert::Infallible, io::Read, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use futures::StreamExt;
-use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
-use hyper::{HeaderMap, Request, Response, StatusCode, body::Frame, body::Incoming, header, service::service_fn};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{HeaderMap, Request, Response, body::Incoming, header, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use uuid::Uuid;
 
 use crate::{
-    Services, cloudwatch,
-    protocol::{self, Protocol, aws_json, aws_query, rpc_v2_cbor},
-    service::{AwsError, Reply},
+    Services,
+    protocol::{self, Protocol},
+    service::AwsError,
 };
+
+use answer::{Answer, Body};
 
 /// The largest request of any supported API is an ECR layer part of 20 MiB, in base64.
 const REQUEST_BYTES_MAX: usize = 32 << 20;
 
-/// How long a client may take to send a request's headers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may wait for a request's headers. The wait includes the idle time between two requests, so it
+/// is longer than the 90 s for which the SDK keeps an idle connection: closed earlier, a request would now and then
+/// meet a connection that is just going away.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long open connections may finish after the endpoint was told to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
-
-type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Accepts connections until `stopping`, then lets the open ones finish for [`DRAIN_TIMEOUT`].
 pub async fn serve(listener: TcpListener, services: Arc<Services>, stopping: CancellationToken) {
@@ -59,7 +60,7 @@ async fn connection(stream: TcpStream, services: Arc<Services>, stopping: Cancel
     builder.http2().timer(TokioTimer::new());
     let service = service_fn(move |request| {
         let services = services.clone();
-        async move { Ok::<_, Infallible>(handle(&services, request).await) }
+        async move { Ok::<_, Infallible>(answer(&services, request).await) }
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
@@ -75,43 +76,62 @@ async fn connection(stream: TcpStream, services: Arc<Services>, stopping: Cancel
     }
 }
 
-async fn handle(services: &Services, request: Request<Incoming>) -> Response<Body> {
-    let request_id = Uuid::new_v4().to_string();
+async fn answer(services: &Services, request: Request<Incoming>) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let Some(service) = scope(&parts.headers) else {
-        let missing = AwsError {
+    let protocol = Protocol::of(&parts.headers);
+    let service = service(&parts.headers);
+    let answer = Answer::new(protocol.clone(), service.unwrap_or_default());
+    let Some(service) = service else {
+        return answer.fail(&AwsError {
             status: 403,
             ..AwsError::new(
                 "MissingAuthenticationToken",
                 "the request is not signed with SigV4, so its service is unknown",
             )
-        };
-        return fail(&Protocol::AwsJson { content_type: aws_json::CONTENT_TYPE.to_owned() }, &request_id, &missing);
+        });
     };
-    let fallback = Protocol::AwsJson { content_type: aws_json::CONTENT_TYPE.to_owned() };
-    let body = match read(&parts.headers, body).await {
-        Ok(body) => body,
-        Err(error) => return fail(&fallback, &request_id, &error),
+    let call = match read(&parts.headers, body).await {
+        Ok(body) => protocol.decode(parts.uri.path(), &parts.headers, body),
+        Err(error) => Err(error),
     };
-    let (protocol, call) = match protocol::decode(parts.uri.path(), &parts.headers, body) {
-        Ok(decoded) => decoded,
-        Err(error) => return fail(&fallback, &request_id, &error),
+    let call = match call {
+        Ok(call) => call,
+        Err(error) => return answer.fail(&error),
     };
     let operation = call.operation.clone();
-    match services.call(&service, call).await {
-        Ok(reply) => succeed(&protocol, &operation, &request_id, reply),
+    match services.call(service, call).await {
+        Ok(reply) => answer.succeed(&operation, reply),
         Err(error) => {
             tracing::debug!(%service, %operation, code = %error.code, "refused");
-            fail(&protocol, &request_id, &error)
+            answer.fail(&error)
         }
     }
 }
 
+/// The service that a request is for: by its signature, or by its target where nobody signed it.
+fn service(headers: &HeaderMap) -> Option<&str> {
+    scope(headers).or_else(|| protocol::target(headers).and_then(|(api, _)| service_of_api(api)))
+}
+
 /// The service in `Authorization: AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request`.
-fn scope(headers: &HeaderMap) -> Option<String> {
+fn scope(headers: &HeaderMap) -> Option<&str> {
     let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let credential = authorization.split("Credential=").nth(1)?;
-    credential.split('/').nth(3).map(str::to_owned)
+    credential.split('/').nth(3)
+}
+
+/// The service whose API an `X-Amz-Target` names.
+fn service_of_api(api: &str) -> Option<&'static str> {
+    Some(match api {
+        "Kinesis_20131202" => "kinesis",
+        "DynamoDB_20120810" => "dynamodb",
+        "AmazonEC2ContainerServiceV20141113" => "ecs",
+        "GraniteServiceVersion20100801" => "monitoring",
+        "Logs_20140328" => "logs",
+        "AmazonEC2ContainerRegistry_V20150921" => "ecr",
+        "ResourceGroupsTaggingAPI_20170126" => "tagging",
+        _ => return None,
+    })
 }
 
 async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, AwsError> {
@@ -119,7 +139,14 @@ async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, AwsError> {
         status: 413,
         ..AwsError::new("RequestEntityTooLargeException", "the request is larger than 32 MiB")
     };
-    let body = Limited::new(body, REQUEST_BYTES_MAX).collect().await.map_err(|_| too_large())?.to_bytes();
+    let body = Limited::new(body, REQUEST_BYTES_MAX).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            too_large()
+        } else {
+            AwsError::new("IncompleteBody", format!("the request ended early: {error}"))
+        }
+    })?;
+    let body = body.to_bytes();
     if headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding != "gzip") {
         return Ok(body);
     }
@@ -130,65 +157,4 @@ async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes, AwsError> {
         .read_to_end(&mut expanded)
         .map_err(|error| AwsError::new("SerializationException", format!("the gzip body is damaged: {error}")))?;
     if expanded.len() as u64 == limit { Err(too_large()) } else { Ok(expanded.into()) }
-}
-
-fn succeed(protocol: &Protocol, operation: &str, request_id: &str, reply: Reply) -> Response<Body> {
-    let body = match reply {
-        Reply::EventStream(frames) => {
-            let frames = frames.map(|frame| Ok(Frame::data(frame)));
-            return response(
-                StatusCode::OK,
-                "application/vnd.amazon.eventstream",
-                request_id,
-                StreamBody::new(frames).boxed_unsync(),
-            );
-        }
-        Reply::Json(body) => body,
-    };
-    let value = || serde_json::from_slice::<Value>(&body).unwrap_or_default();
-    match protocol {
-        Protocol::AwsJson { content_type } => response(StatusCode::OK, content_type, request_id, full(body)),
-        Protocol::AwsQuery { version } => {
-            let xml = aws_query::encode(operation, version, request_id, &value());
-            response(StatusCode::OK, "text/xml", request_id, full(xml))
-        }
-        Protocol::RpcV2Cbor => {
-            let cbor = rpc_v2_cbor::encode(&value(), cloudwatch::TIMESTAMP_MEMBERS);
-            cbor_response(StatusCode::OK, request_id, cbor)
-        }
-    }
-}
-
-fn fail(protocol: &Protocol, request_id: &str, error: &AwsError) -> Response<Body> {
-    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    match protocol {
-        Protocol::AwsJson { content_type } => {
-            response(status, content_type, request_id, full(aws_json::error_body(error)))
-        }
-        Protocol::AwsQuery { .. } => {
-            response(status, "text/xml", request_id, full(aws_query::encode_error(request_id, error)))
-        }
-        Protocol::RpcV2Cbor => cbor_response(status, request_id, rpc_v2_cbor::encode_error(error)),
-    }
-}
-
-fn cbor_response(status: StatusCode, request_id: &str, body: Bytes) -> Response<Body> {
-    let mut response = response(status, "application/cbor", request_id, full(body));
-    response.headers_mut().insert("smithy-protocol", header::HeaderValue::from_static("rpc-v2-cbor"));
-    response
-}
-
-fn full(body: Bytes) -> Body {
-    Full::new(body).boxed_unsync()
-}
-
-fn response(status: StatusCode, content_type: &str, request_id: &str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    for (name, value) in [("content-type", content_type), ("x-amzn-requestid", request_id)] {
-        if let Ok(value) = header::HeaderValue::from_str(value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
 }

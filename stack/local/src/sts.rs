@@ -2,24 +2,34 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::{
     cloud::Context,
     service::{AwsError, Call, Reply},
+    settings::Identity,
 };
 
 /// STS: who am I.
 pub struct Sts {
-    context: Context,
+    identity: Identity,
 }
 
 impl Sts {
     pub(crate) fn new(context: Context) -> Arc<Self> {
-        Arc::new(Self { context })
+        Arc::new(Self { identity: context.identity })
     }
 
     /// Answers one API call.
     pub async fn call(&self, call: Call) -> Result<Reply, AwsError> {
-        let _ = &self.context;
-        Err(AwsError::not_implemented("sts", &call.operation))
+        let account = &self.identity.account;
+        match call.operation.as_str() {
+            "GetCallerIdentity" => Reply::json(&json!({
+                "Account": account,
+                "Arn": format!("arn:aws:iam::{account}:root"),
+                "UserId": account,
+            })),
+            other => Err(AwsError::not_implemented("sts", other)),
+        }
     }
 }

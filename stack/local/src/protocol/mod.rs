@@ -9,38 +9,59 @@ use hyper::{HeaderMap, header};
 
 use crate::service::{AwsError, Call};
 
-/// What the client speaks, as far as it decides how the answer is written.
+/// What the client speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protocol {
     /// `X-Amz-Target` and JSON. The content type (1.0 or 1.1) is echoed.
     AwsJson { content_type: String },
-    /// A form in, XML out: CloudFormation, STS, Elastic Load Balancing and older CloudWatch clients.
-    AwsQuery { version: String },
+    /// A form in, XML out: CloudFormation, STS and Elastic Load Balancing.
+    AwsQuery,
     /// Smithy RPC v2 with CBOR: the Rust SDK's CloudWatch client.
     RpcV2Cbor,
 }
 
-/// Finds the protocol of a request and decodes its input.
-///
-/// # Errors
-/// When the request is in none of the protocols, or its body cannot be decoded.
-pub fn decode(path: &str, headers: &HeaderMap, body: Bytes) -> Result<(Protocol, Call), AwsError> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if text("smithy-protocol") == "rpc-v2-cbor" {
-        return rpc_v2_cbor::decode(path, &body).map(|call| (Protocol::RpcV2Cbor, call));
+impl Protocol {
+    /// The protocol by the headers alone, so that a request that cannot be decoded is refused in its own protocol.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        if text(headers, "smithy-protocol") == "rpc-v2-cbor" {
+            return Self::RpcV2Cbor;
+        }
+        let content_type = text(headers, header::CONTENT_TYPE.as_str());
+        if content_type.starts_with("application/x-www-form-urlencoded") {
+            return Self::AwsQuery;
+        }
+        let content_type = if content_type.is_empty() { aws_json::CONTENT_TYPE } else { content_type };
+        Self::AwsJson { content_type: content_type.to_owned() }
     }
-    let content_type = text(header::CONTENT_TYPE.as_str());
-    if content_type.starts_with("application/x-www-form-urlencoded") {
-        return aws_query::decode(&body).map(|(version, call)| (Protocol::AwsQuery { version }, call));
+
+    /// Decodes a request's operation and input.
+    ///
+    /// # Errors
+    /// When the request names no operation, or its body is not in this protocol.
+    pub fn decode(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Call, AwsError> {
+        match self {
+            Self::AwsQuery => aws_query::decode(&body),
+            Self::RpcV2Cbor => rpc_v2_cbor::decode(path, &body),
+            Self::AwsJson { .. } => {
+                let (_, operation) = target(headers).ok_or_else(|| {
+                    AwsError::new(
+                        "UnknownOperationException",
+                        "the request is neither awsJson (no X-Amz-Target), awsQuery nor rpc-v2-cbor",
+                    )
+                })?;
+                Ok(Call { operation: operation.to_owned(), body })
+            }
+        }
     }
-    let target = text("x-amz-target");
-    let Some((_, operation)) = target.rsplit_once('.') else {
-        return Err(AwsError::new(
-            "UnknownOperationException",
-            "the request is neither awsJson (no X-Amz-Target), awsQuery nor rpc-v2-cbor",
-        ));
-    };
-    let content_type = if content_type.is_empty() { aws_json::CONTENT_TYPE } else { content_type };
-    let protocol = Protocol::AwsJson { content_type: content_type.to_owned() };
-    Ok((protocol, Call { operation: operation.to_owned(), body }))
+}
+
+/// The API and the operation of `X-Amz-Target: <api>.<operation>`.
+#[must_use]
+pub fn target(headers: &HeaderMap) -> Option<(&str, &str)> {
+    text(headers, "x-amz-target").rsplit_once('.')
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
