@@ -24,6 +24,7 @@ pub mod sts;
 pub mod tagging;
 
 mod cloud;
+mod page;
 
 pub use cloud::{Context, LocalCloud, Peers, Services, StartError};
 pub use settings::Settings;

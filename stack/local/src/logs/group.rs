@@ -85,7 +85,7 @@ impl Group {
     }
 
     fn remove_quietest(&mut self) {
-        let last = |stream: &Stream| stream.last_event.as_ref().map_or(stream.created_ms, |event| event.ingested_ms);
+        let last = |stream: &Stream| stream.last_event.map_or(stream.created_ms, |event| event.ingested_ms);
         let quietest = self.streams.iter().min_by_key(|(_, stream)| last(stream)).map(|(name, _)| name.clone());
         if let Some(stream) = quietest.and_then(|name| self.streams.remove(&name)) {
             stream.remove();
@@ -99,7 +99,7 @@ impl Group {
         }
         let Some(stream) = self.streams.get_mut(stream) else { return };
         for message in event::split(message) {
-            stream.push(Event { sequence: self.end, timestamp_ms, ingested_ms, message });
+            stream.push(&Event { sequence: self.end, timestamp_ms, ingested_ms, message });
             self.end += 1;
         }
     }

@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::service::{AwsError, Call, Reply};
+use crate::{
+    page::page,
+    service::{AwsError, Call, Reply},
+};
 
 use super::{
     Logs, already_exists,
     group::{Group, lock},
-    invalid, page,
+    invalid,
 };
 
 /// Both the default and the maximum page of `DescribeLogGroups` (API reference).
@@ -103,7 +106,7 @@ impl Logs {
             .filter(|(name, _)| name.starts_with(&prefix) && name.to_lowercase().contains(&pattern))
             .collect();
         let limit = input.limit.unwrap_or(PAGE_GROUPS_MAX).clamp(1, PAGE_GROUPS_MAX);
-        let (wanted, next) = page(wanted, |(name, _)| name.as_str(), input.next_token.as_deref(), limit)?;
+        let (wanted, next) = page(wanted, |(name, _)| (*name).clone(), input.next_token.as_deref(), limit);
         let described: Vec<Value> =
             wanted.into_iter().map(|(name, group)| describe(&self.arn(name), name, &lock(group))).collect();
         Reply::json(&with_token(json!({ "logGroups": described }), next))

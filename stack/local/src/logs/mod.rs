@@ -168,26 +168,6 @@ fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new("InvalidParameterException", message)
 }
 
-/// Cuts a page out of a sorted list: the items after the one that `token` names, and the token of the next page.
-fn page<T>(
-    items: Vec<T>,
-    name: impl Fn(&T) -> &str,
-    token: Option<&str>,
-    limit: usize,
-) -> Result<(Vec<T>, Option<String>), AwsError> {
-    let begin = match token {
-        None => 0,
-        Some(token) => {
-            let last = items.iter().position(|item| name(item) == token);
-            last.ok_or_else(|| invalid("The specified nextToken is invalid."))? + 1
-        }
-    };
-    let is_last_page = items.len() <= begin + limit;
-    let page: Vec<T> = items.into_iter().skip(begin).take(limit).collect();
-    let next = page.last().filter(|_| !is_last_page).map(|item| name(item).to_owned());
-    Ok((page, next))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -96,11 +96,18 @@ impl BlockAt {
     }
 }
 
+/// When the newest event was logged and when it came in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastEvent {
+    pub(super) timestamp_ms: u64,
+    pub(super) ingested_ms: u64,
+}
+
 /// A log stream.
 pub(super) struct Stream {
     pub(super) created_ms: u64,
     pub(super) first_event_ms: Option<u64>,
-    pub(super) last_event: Option<Event>,
+    pub(super) last_event: Option<LastEvent>,
     pub(super) stored_bytes: u64,
     /// Its files are `<files>-<number>.events`.
     files: PathBuf,
@@ -128,12 +135,12 @@ impl Stream {
     }
 
     /// Adds an event, whose sequence is higher than that of all before it.
-    pub(super) fn push(&mut self, event: Event) {
-        let extent = Extent::of(&event);
+    pub(super) fn push(&mut self, event: &Event) {
+        let extent = Extent::of(event);
         self.pending_extent = Some(self.pending_extent.map_or(extent, |pending| pending.join(extent)));
         event.write(&mut self.pending);
         self.first_event_ms.get_or_insert(event.timestamp_ms);
-        self.last_event = Some(Event { message: Bytes::new(), ..event });
+        self.last_event = Some(LastEvent { timestamp_ms: event.timestamp_ms, ingested_ms: event.ingested_ms });
         if self.pending.len() >= BLOCK_BYTES {
             self.flush();
         }
@@ -252,7 +259,7 @@ mod tests {
     fn a_full_stream_forgets_its_oldest_segment_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
         let mut stream = Stream::new(directory.path().join("s"), 0, 4 << 20);
-        (0..6_000).for_each(|sequence| stream.push(event(sequence, 1_000)));
+        (0..6_000).for_each(|sequence| stream.push(&event(sequence, 1_000)));
         stream.flush();
         let kept = read(&stream, 0, ALWAYS);
         let first = kept[0];
@@ -269,7 +276,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut stream = Stream::new(directory.path().join("s"), 0, 1 << 30);
         for sequence in 0..1_000 {
-            stream.push(event(sequence, 500));
+            stream.push(&event(sequence, 500));
             stream.flush();
         }
         let blocks: usize = stream.segments.iter().map(|segment| segment.blocks.len()).sum();

@@ -3,14 +3,17 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::service::{AwsError, Call, Reply};
+use crate::{
+    page::page,
+    service::{AwsError, Call, Reply},
+};
 
 use super::{
     Logs, already_exists,
     event::{EVENT_BYTES_MAX, OVERHEAD_BYTES},
     group::lock,
     groups::with_token,
-    invalid, not_found, page,
+    invalid, not_found,
     stream::Stream,
 };
 
@@ -91,7 +94,7 @@ impl Logs {
                 return Err(invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
             }
             Some("LastEventTime") => {
-                wanted.sort_by_key(|(_, stream)| stream.last_event.as_ref().map(|event| event.timestamp_ms));
+                wanted.sort_by_key(|(_, stream)| stream.last_event.map(|event| event.timestamp_ms));
             }
             Some(other) => return Err(invalid(format!("orderBy {other:?} is not known"))),
         }
@@ -99,7 +102,7 @@ impl Logs {
             wanted.reverse();
         }
         let limit = input.limit.unwrap_or(PAGE_STREAMS_MAX).clamp(1, PAGE_STREAMS_MAX);
-        let (wanted, next) = page(wanted, |(name, _)| name.as_str(), input.next_token.as_deref(), limit)?;
+        let (wanted, next) = page(wanted, |(name, _)| (*name).clone(), input.next_token.as_deref(), limit);
         let arn = self.arn(&input.log_group_name);
         let described: Vec<Value> = wanted.into_iter().map(|(name, stream)| describe(&arn, name, stream)).collect();
         Reply::json(&with_token(json!({ "logStreams": described }), next))
@@ -163,7 +166,7 @@ fn describe(arn: &str, name: &str, stream: &Stream) -> Value {
         "arn": format!("{arn}:log-stream:{name}"),
         "storedBytes": 0,
     });
-    if let (Some(first), Some(last)) = (stream.first_event_ms, &stream.last_event) {
+    if let (Some(first), Some(last)) = (stream.first_event_ms, stream.last_event) {
         described["firstEventTimestamp"] = first.into();
         described["lastEventTimestamp"] = last.timestamp_ms.into();
         described["lastIngestionTime"] = last.ingested_ms.into();
