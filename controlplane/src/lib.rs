@@ -1,30 +1,90 @@
 //! The control plane of Weir: observe ▸ decide ▸ record ▸ act, for as long as it leads.
+//!
+//! [`run`] is the shell: it reads clocks, talks to AWS and keeps the memory between ticks. Everything that is decided is
+//! decided in [`decide`], which is pure.
 
 pub mod decide;
+pub mod limits;
 pub mod observe;
 pub mod policy;
 pub mod record;
 pub mod units;
 
+mod act;
+mod admin;
+mod aws;
+mod clock;
+mod pipeline;
+mod policy_in_force;
+mod reconcile;
 mod settings;
+mod telemetry;
 
 pub use settings::Settings;
 
+use std::{net::SocketAddr, sync::Arc};
+
+use aws_config::SdkConfig;
+use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use admin::Admin;
+use aws::Clients;
+use clock::Clock;
+use pipeline::Pipeline;
+use record::{Candidate, Table};
+use telemetry::Telemetry;
 
 /// Why the control plane ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot listen on {address}")]
-    Listen { address: std::net::SocketAddr, source: std::io::Error },
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot serve the admin port")]
+    Serve(#[source] std::io::Error),
 }
 
-/// Runs the control plane until `stopping` is cancelled, then gives the lead to whoever waits for it.
+/// Runs the control plane until `stopping` is cancelled, then gives the lead to whoever waits for it. Credentials, region
+/// and endpoint come from the environment.
 ///
 /// # Errors
-/// When it cannot start. Trouble with AWS later on is not an error: it shows in the status and is tried again.
+/// When it cannot listen. Trouble with AWS is not an error: it shows in the status and is tried again.
 pub async fn run(settings: Settings, stopping: CancellationToken) -> Result<(), Error> {
-    let _ = settings;
-    stopping.cancelled().await;
-    Ok(())
+    let config = aws::environment().await;
+    run_with(&config, settings, stopping).await
+}
+
+/// As [`run`], with a configuration of the caller's.
+///
+/// # Errors
+/// When it cannot listen.
+pub async fn run_with(config: &SdkConfig, settings: Settings, stopping: CancellationToken) -> Result<(), Error> {
+    let address = SocketAddr::new(settings.bind, settings.admin_port);
+    let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    let clients = Clients::new(config);
+    let table = Table::new(clients.dynamodb.clone(), &settings.control_table);
+    let telemetry = Arc::new(Telemetry::new());
+    let (announce, leads) = watch::channel(None);
+    let admin =
+        Admin { telemetry: telemetry.clone(), leads: leads.clone(), tick: settings.tick, started: Instant::now() };
+    let pipeline = Pipeline::new(&clients, &settings, table.clone(), Clock::start(), leads.clone());
+    let candidate = Candidate::new(table, format!("{}-{}", settings.deployment, Uuid::new_v4()));
+    tracing::info!(deployment = settings.deployment, stream = settings.stream, tick = ?settings.tick, "started");
+
+    // The lead is released only after the loop has ended: until then nobody else may act.
+    let resigning = CancellationToken::new();
+    let work = async {
+        reconcile::reconcile(pipeline, leads, settings.tick, telemetry.clone(), stopping.clone()).await;
+        resigning.cancel();
+    };
+    let serve = axum::serve(listener, admin.router()).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let (served, (), (), ()) = tokio::join!(
+        async { serve.await.inspect_err(|_| stopping.cancel()) },
+        work,
+        candidate.campaign(announce, resigning.clone()),
+        telemetry.publish(&clients.cloudwatch, &settings.deployment, &stopping),
+    );
+    tracing::info!("stopped");
+    served.map_err(Error::Serve)
 }

@@ -61,6 +61,8 @@ section! {
         target_busy: Fraction = Fraction(0.7), Fraction(0.05) => Fraction(0.95);
         /// How much of its CPU a consumer task should use.
         target_cpu: Fraction = Fraction(0.7), Fraction(0.05) => Fraction(0.95);
+        /// How many leases one consumer task may be left with: what it must hold in memory, and what its loss interrupts.
+        max_leases_per_task: u32 = 8, 1 => 1_000;
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 pub(super) const POLICY: &str = "policy";
 pub(super) const STATUS: &str = "status";
+pub(super) const PAUSE: &str = "pause";
+pub(super) const RESHARD: &str = "reshard#";
 pub(super) const DECISION: &str = "decision#";
 /// Sorts after every uuid.
 pub(super) const AFTER_UUIDS: &str = "~";

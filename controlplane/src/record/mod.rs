@@ -1,12 +1,20 @@
 //! The control table: policy, status, decisions, leader.
 
+mod conditions;
 mod error;
 mod item;
+mod journal;
+mod leader;
+mod pauses;
 mod policies;
 mod status;
 mod table;
 
+pub(crate) use conditions::{Facts, conditions};
 pub use error::{ApplyError, TableError};
+pub(crate) use journal::Reshard;
+pub use leader::{Candidate, Lead};
+pub use pauses::{Pause, PauseScope};
 pub use policies::StoredPolicy;
 pub use status::{Condition, ConditionKind, Status, VERSION};
 pub use table::Table;

@@ -113,7 +113,7 @@ pub(super) fn key(pk: &str, sk: impl Into<String>) -> HashMap<String, AttributeV
 }
 
 /// The smallest id that a decision of this moment can have.
-fn first_id_of(at: Timestamp) -> Uuid {
+pub(super) fn first_id_of(at: Timestamp) -> Uuid {
     let millis = u64::try_from(at.as_millisecond()).unwrap_or_default();
     Uuid::from_u128(u128::from(millis) << 80)
 }

@@ -1,0 +1,72 @@
+//! Plan → API calls. Makes no choices: whether a call may be made was settled before.
+//!
+//! Every target is absolute and every call is tried once. A call without an answer may have been heard, so the next tick
+//! looks at the world instead of calling again.
+
+use aws_config::retry::RetryConfig;
+use aws_sdk_kinesis::{
+    config::http::HttpResponse,
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    types::ScalingType,
+};
+
+use crate::{
+    aws::Clients,
+    decide::{Action, ActionResult},
+};
+
+/// What the control plane changes the world with.
+pub(crate) struct Hands {
+    kinesis: aws_sdk_kinesis::Client,
+    ecs: aws_sdk_ecs::Client,
+    cluster: String,
+}
+
+impl Hands {
+    pub(crate) fn new(clients: &Clients, cluster: &str) -> Self {
+        Self { kinesis: clients.kinesis.clone(), ecs: clients.ecs.clone(), cluster: cluster.to_owned() }
+    }
+
+    /// Makes the one call that an action is.
+    pub(crate) async fn carry_out(&self, action: &Action) -> ActionResult {
+        match action {
+            Action::UpdateShardCount { stream, to, .. } => {
+                let call = self
+                    .kinesis
+                    .update_shard_count()
+                    .stream_name(stream)
+                    .target_shard_count(i32::try_from(to.0).unwrap_or(i32::MAX))
+                    .scaling_type(ScalingType::UniformScaling)
+                    .customize()
+                    .config_override(aws_sdk_kinesis::Config::builder().retry_config(RetryConfig::disabled()));
+                result(call.send().await)
+            }
+            Action::UpdateService { name, to, .. } => {
+                let call = self
+                    .ecs
+                    .update_service()
+                    .cluster(&self.cluster)
+                    .service(name)
+                    .desired_count(i32::try_from(to.0).unwrap_or(i32::MAX))
+                    .customize()
+                    .config_override(aws_sdk_ecs::Config::builder().retry_config(RetryConfig::disabled()));
+                result(call.send().await)
+            }
+        }
+    }
+}
+
+/// A client error was understood and refused; anything else may have been done.
+fn result<T, E>(answer: Result<T, SdkError<E, HttpResponse>>) -> ActionResult
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let Err(error) = answer else { return ActionResult::Done };
+    match (error.raw_response().map(|response| response.status().as_u16()), error.code()) {
+        (Some(400..=499), Some(code)) => ActionResult::Refused {
+            code: code.to_owned(),
+            message: error.message().unwrap_or("no reason was given").to_owned(),
+        },
+        _ => ActionResult::Unknown { message: DisplayErrorContext(&error).to_string() },
+    }
+}

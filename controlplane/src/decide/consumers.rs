@@ -1,0 +1,198 @@
+//! The consumer rule: as many tasks as process what comes in and drain what waits, but never more than can find work.
+
+use jiff::Timestamp;
+
+use super::{
+    Input, RuleReport, Verdict,
+    demand::{known, whole},
+    history::Track,
+    input,
+    steer::{Hold, Holds, Steering, Wish},
+    tasks::{self, Need, Tasks},
+};
+use crate::{
+    observe::{Observation, Reading},
+    policy::{ConsumerPolicy, Policy},
+    units::{Fraction, Millis, RecordsPerSecond, TaskCount},
+};
+
+/// Below this busy share a processing rate says nothing about what a task could do.
+const BUSY_MIN: f64 = 0.02;
+
+/// Consumers that are behind although neither busy nor short of CPU wait for reads: more tasks read more at once.
+const WAITING_GROWTH: f64 = 1.5;
+
+pub(super) fn rule(
+    policy: &Policy,
+    seen: &Observation,
+    resharding: bool,
+    track: &mut Track,
+    now: Timestamp,
+) -> RuleReport {
+    let mut inputs = Vec::new();
+    let (verdict, counterfactual) = conclude(policy, seen, resharding, track, now, &mut inputs);
+    RuleReport { verdict, inputs, counterfactual }
+}
+
+fn conclude(
+    policy: &Policy,
+    seen: &Observation,
+    resharding: bool,
+    track: &mut Track,
+    now: Timestamp,
+    inputs: &mut Vec<Input>,
+) -> (Verdict, Option<String>) {
+    let Some(tasks) = Tasks::of(&seen.consumer) else {
+        return (Hold::new("the counts of the consumer service are not known").verdict(), None);
+    };
+    inputs.push(input("tasks", &TaskCount(tasks.running)));
+    let model = Model::of(&policy.consumer, seen, tasks, inputs);
+    let bounds = policy.consumer.min_tasks.0..=policy.consumer.max_tasks.0;
+    if model.is_blind() && bounds.contains(&tasks.desired) {
+        let reason = "what the consumers do is not known: no report and no metric has it";
+        return (Hold::new(reason).verdict(), None);
+    }
+    let (wish, idle) = model.wish(&policy.consumer);
+    let unsettled = tasks.unsettled();
+    let holds = Holds {
+        up: unsettled.iter().cloned().collect(),
+        down: unsettled.into_iter().chain(against_down(policy, seen, &model, resharding)).collect(),
+    };
+    let rails = tasks::rails(&policy.guard, policy.consumer.min_tasks, policy.consumer.max_tasks);
+    let (verdict, bound) =
+        Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, track, now }.steer();
+    (verdict, bound.or(idle))
+}
+
+/// What is known about the consumers.
+struct Model {
+    tasks: Tasks,
+    busy: Option<f64>,
+    cpu: Option<f64>,
+    lag: Option<Millis>,
+    /// Records per second that should be processed: what comes in, and what waits over the drain time.
+    required: Option<f64>,
+    processed: Option<f64>,
+    leases: Option<u32>,
+}
+
+impl Model {
+    fn of(policy: &ConsumerPolicy, seen: &Observation, tasks: Tasks, inputs: &mut Vec<Input>) -> Self {
+        let load = &seen.load;
+        let offered = known(load.offered_records).or_else(|| known(load.incoming_records));
+        let drain = known(load.backlog).map_or(0.0, |backlog| backlog * 1e3 / policy.drain_time.0.max(1) as f64);
+        let leases = load.processable_leases.or(seen.stream.open_shards).map(|leases| leases.value);
+        let shown = [
+            load.processed_records.map(|rate| input("processed", &rate.value)),
+            offered.map(|rate| input("to process", &RecordsPerSecond(rate + drain))),
+            load.backlog.map(|backlog| input("backlog", &backlog.value)),
+            load.consumer_busy.map(|busy| input("busy", &busy.value)),
+            seen.consumer.cpu.map(|cpu| input("CPU", &cpu.value)),
+            load.lag.map(|lag| input("lag", &lag.value)),
+            Some(input("lag objective", &policy.lag_objective)),
+            leases.map(|leases| input("leases", &leases.0)),
+        ];
+        inputs.extend(shown.into_iter().flatten());
+        Self {
+            tasks,
+            busy: known(load.consumer_busy),
+            cpu: known(seen.consumer.cpu),
+            lag: load.lag.map(|lag| lag.value),
+            required: offered.map(|rate| rate + drain),
+            processed: known(load.processed_records),
+            leases: leases.map(|leases| leases.0),
+        }
+    }
+
+    fn is_blind(&self) -> bool {
+        self.busy.is_none() && self.cpu.is_none() && self.lag.is_none()
+    }
+
+    /// The wish, and what it would have been without the leases' cap.
+    fn wish(&self, policy: &ConsumerPolicy) -> (Wish, Option<String>) {
+        let (need, why) = self.need(policy);
+        let Some(leases) = self.leases else { return (Wish { up: need.up, down: need.down, why }, None) };
+        let spread = leases.div_ceil(policy.max_leases_per_task);
+        let why = if spread > need.up {
+            format!("{leases} leases at {} a task need {spread}", policy.max_leases_per_task)
+        } else {
+            why
+        };
+        let up = aligned(need.up.max(spread), leases);
+        let down = aligned(need.down.max(spread), leases);
+        let idle = (need.up > leases.max(1)).then(|| {
+            format!("would have gone to {} with more shards: {leases} leases keep {leases} tasks at work", need.up)
+        });
+        (Wish { up, down, why }, idle)
+    }
+
+    /// By busy time, by CPU, by lag: whichever asks for most says why.
+    fn need(&self, policy: &ConsumerPolicy) -> (Need, String) {
+        let running = self.tasks.running;
+        let count = TaskCount(running);
+        let mut needs = Vec::new();
+        if let Some(exact) = self.by_rate(policy.target_busy) {
+            let need = Need::within_tolerance(running, exact);
+            let required = RecordsPerSecond(self.required.unwrap_or_default());
+            let busy = Fraction(self.busy.unwrap_or_default());
+            needs.push((
+                need,
+                format!("{count} are {busy} busy; {required} at {} busy need {}", policy.target_busy, need.up),
+            ));
+        }
+        if let Some(cpu) = self.cpu {
+            let need = Need::by_use(running, cpu, policy.target_cpu);
+            let used = Fraction(cpu);
+            needs.push((
+                need,
+                format!("{count} use {used} of their CPU; at {} they need {}", policy.target_cpu, need.up),
+            ));
+        }
+        if let Some(lag) = self.lag.filter(|lag| *lag > policy.lag_objective) {
+            let up = whole(f64::from(running) * WAITING_GROWTH).max(running + 1);
+            needs.push((
+                Need { up, down: up },
+                format!("{lag} behind is more than the {} of the objective", policy.lag_objective),
+            ));
+        }
+        let fallback = (Need { up: running, down: running }, format!("{count} have nothing to be measured by"));
+        needs.into_iter().reduce(|most, next| if next.0.up > most.0.up { next } else { most }).unwrap_or(fallback)
+    }
+
+    /// DS2's model: tasks so that the required rate keeps each busy for the target share of its time, where a task's true
+    /// rate is what it processes per busy second.
+    fn by_rate(&self, target: Fraction) -> Option<f64> {
+        let running = f64::from(self.tasks.running);
+        let busy = self.busy?;
+        let growth = match (self.required, self.processed) {
+            (Some(required), Some(processed)) if processed > 0.0 && busy > BUSY_MIN => required / processed,
+            _ => 1.0,
+        };
+        Some(running * busy * growth / target.0)
+    }
+}
+
+/// The fewest tasks among which no task has more leases than with `wanted` tasks: with 10 leases, 6 to 9 tasks all leave
+/// one with 2.
+fn aligned(wanted: u32, leases: u32) -> u32 {
+    let useful = wanted.clamp(1, leases.max(1));
+    let each = leases.div_ceil(useful).max(1);
+    leases.div_ceil(each).max(1)
+}
+
+fn against_down(policy: &Policy, seen: &Observation, model: &Model, resharding: bool) -> Vec<Hold> {
+    let unknown = |name: &str| Hold::new(format!("never down on missing data: {name} is not known"));
+    let parents = match seen.stream.undrained_parents.map(|Reading { value, .. }| value.0) {
+        Some(0) => None,
+        Some(parents) => Some(Hold::new(format!("{parents} closed shards are not read to their end"))),
+        None => Some(unknown("whether closed shards are read to their end")),
+    };
+    let holds = [
+        resharding.then(|| Hold::new("the stream is being resharded")),
+        super::behind(policy, seen),
+        parents,
+        (model.busy.is_none() && model.cpu.is_none()).then(|| unknown("what the consumers use")),
+        model.leases.is_none().then(|| unknown("the number of leases")),
+    ];
+    holds.into_iter().flatten().collect()
+}

@@ -1,0 +1,140 @@
+//! What `decide` must remember from one tick to the next. A plain value: the shell keeps it, tests write it down.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Action, ActionResult, Decision, Outcome, Service};
+use crate::{
+    limits::{LIMIT_BACKOFF, REFUSAL_BACKOFF, RESHARD_WINDOW},
+    units::Millis,
+};
+
+/// The memory of one pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct History {
+    pub shards: Track,
+    pub producers: Track,
+    pub consumers: Track,
+    /// When UpdateShardCount was called, the oldest first. Calls of unknown outcome count too.
+    pub reshards: Vec<Timestamp>,
+}
+
+impl History {
+    /// What a new leader must know: the calls of the last 24 hours, and the changes that decisions record. The windows
+    /// start anew, which only delays going down.
+    #[must_use]
+    pub fn recall(reshards: Vec<Timestamp>, decisions: &[Decision]) -> Self {
+        let mut history = Self::default();
+        let mut outcomes: Vec<_> = decisions.iter().flat_map(|decision| &decision.outcomes).collect();
+        outcomes.sort_by_key(|outcome| outcome.at);
+        outcomes.into_iter().for_each(|outcome| history.note(outcome));
+        history.shards.last_change = history.shards.last_change.max(reshards.last().copied());
+        history.reshards = reshards;
+        history
+    }
+
+    /// Remembers what became of an action. One of unknown outcome counts as done: the next look shows the truth.
+    pub fn note(&mut self, outcome: &Outcome) {
+        let track = match &outcome.action {
+            Action::UpdateShardCount { .. } => &mut self.shards,
+            Action::UpdateService { service: Service::Producer, .. } => &mut self.producers,
+            Action::UpdateService { service: Service::Consumer, .. } => &mut self.consumers,
+        };
+        match &outcome.result {
+            ActionResult::Skipped { .. } => return,
+            ActionResult::Refused { code, .. } => {
+                let backoff = if code == "LimitExceededException" { LIMIT_BACKOFF } else { REFUSAL_BACKOFF };
+                track.refused = Some(Refusal { code: code.clone(), until: after(outcome.at, backoff) });
+                return;
+            }
+            ActionResult::Done | ActionResult::Unknown { .. } => track.changed(outcome.at),
+        }
+        if matches!(outcome.action, Action::UpdateShardCount { .. }) {
+            self.reshards.push(outcome.at);
+        }
+    }
+
+    /// Calls of UpdateShardCount in the 24 hours before `now`.
+    #[must_use]
+    pub fn reshards_before(&self, now: Timestamp) -> Vec<Timestamp> {
+        self.reshards.iter().copied().filter(|at| elapsed(*at, now) < RESHARD_WINDOW).collect()
+    }
+}
+
+/// The memory of one count: shards, or the tasks of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Track {
+    /// What was asked for within the stabilisation window. An entry goes when a later one asks for as much, so the first
+    /// is the highest and no window can make this long.
+    pub asked: VecDeque<Asked>,
+    /// Since when every tick had an answer: a window with a hole in it proves nothing.
+    pub watched_since: Option<Timestamp>,
+    /// The last tick that had an answer.
+    pub watched_until: Option<Timestamp>,
+    /// Since when more is asked for than there is.
+    pub short_since: Option<Timestamp>,
+    pub last_change: Option<Timestamp>,
+    /// The last call that AWS refused.
+    pub refused: Option<Refusal>,
+}
+
+/// A call that AWS refused, and until when it is not tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub code: String,
+    pub until: Timestamp,
+}
+
+/// What one tick asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub at: Timestamp,
+    pub count: u32,
+}
+
+/// A longer hole between two answers starts the window anew.
+const HOLE_MAX: Millis = Millis(120_000);
+
+impl Track {
+    /// Remembers what this tick asks for.
+    pub(super) fn ask(&mut self, now: Timestamp, count: u32, short: bool, window: Millis) {
+        let unbroken = self.watched_until.is_some_and(|until| elapsed(until, now) <= HOLE_MAX);
+        if !unbroken {
+            self.asked.clear();
+            self.watched_since = Some(now);
+        }
+        self.watched_until = Some(now);
+        self.asked.retain(|asked| elapsed(asked.at, now) < window && asked.count > count);
+        self.asked.push_back(Asked { at: now, count });
+        self.short_since = if short { self.short_since.or(Some(now)) } else { None };
+    }
+
+    /// The highest count that was asked for within the window.
+    pub(super) fn peak(&self) -> Option<Asked> {
+        self.asked.front().copied()
+    }
+
+    /// Remembers that the count was changed.
+    pub fn changed(&mut self, at: Timestamp) {
+        self.last_change = Some(at);
+        self.short_since = None;
+        self.refused = None;
+    }
+}
+
+/// Time from `from` to `to`; zero when the clock went back.
+#[must_use]
+pub fn elapsed(from: Timestamp, to: Timestamp) -> Millis {
+    Millis(u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or_default())
+}
+
+/// The moment `span` after `at`.
+#[must_use]
+pub fn after(at: Timestamp, span: Millis) -> Timestamp {
+    let millis = i64::try_from(span.0).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(at.as_millisecond().saturating_add(millis)).unwrap_or(Timestamp::MAX)
+}

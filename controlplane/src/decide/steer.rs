@@ -1,0 +1,167 @@
+//! From a wish to a verdict: what every count has in common, whatever it counts.
+//!
+//! Up needs confirmation and a cool-down. Down needs the whole stabilisation window, a cool-down, and nothing that speaks
+//! against it. A count outside the policy's bounds goes back without waiting, but never against a safety hold.
+
+use jiff::Timestamp;
+
+use super::{
+    Verdict,
+    history::{Track, after},
+};
+use crate::units::Millis;
+
+/// How many there should be.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wish {
+    /// Fewer than this are too few.
+    pub(super) up: u32,
+    /// More than this are too many. At least `up`: the gap between the two is where nothing happens.
+    pub(super) down: u32,
+    /// The arithmetic as a clause: "2.86 MiB/s need 5 shards at 70 %".
+    pub(super) why: String,
+}
+
+/// The policy's part in steering one count.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rails {
+    pub(super) min: u32,
+    pub(super) max: u32,
+    pub(super) confirm_up: Millis,
+    pub(super) up_cooldown: Millis,
+    pub(super) down_cooldown: Millis,
+    pub(super) stabilization: Millis,
+    pub(super) allow_down: bool,
+}
+
+/// Something that stops a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hold {
+    pub(super) reason: String,
+    pub(super) until: Option<Timestamp>,
+}
+
+impl Hold {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), until: None }
+    }
+
+    pub(super) fn verdict(self) -> Verdict {
+        Verdict::Held { reason: self.reason, until: self.until }
+    }
+}
+
+/// What stops a change in each direction, the most important first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Holds {
+    pub(super) up: Vec<Hold>,
+    pub(super) down: Vec<Hold>,
+}
+
+/// One count on its way to where the wish wants it.
+pub(super) struct Steering<'a> {
+    pub(super) current: u32,
+    pub(super) wish: Wish,
+    pub(super) rails: Rails,
+    pub(super) holds: Holds,
+    /// How far one step may go from the first number towards the second.
+    pub(super) step: fn(u32, u32) -> u32,
+    pub(super) track: &'a mut Track,
+    pub(super) now: Timestamp,
+}
+
+impl Steering<'_> {
+    /// The verdict, and what would have happened without the bound that stopped it.
+    pub(super) fn steer(self) -> (Verdict, Option<String>) {
+        let Rails { min, max, stabilization, .. } = self.rails;
+        let up = self.wish.up.clamp(min, max);
+        let down = self.wish.down.clamp(min, max);
+        self.track.ask(self.now, down, up > self.current, stabilization);
+        let counterfactual = self.counterfactual();
+        let verdict = if up > self.current { self.go_up(up) } else { self.go_down(down) };
+        (verdict, counterfactual)
+    }
+
+    fn counterfactual(&self) -> Option<String> {
+        let Rails { min, max, .. } = self.rails;
+        match (self.wish.up, self.wish.down) {
+            (up, _) if up > max => Some(format!("would have gone to {up} without the cap of {max}")),
+            (_, down) if down < min && self.current <= min => {
+                Some(format!("would have gone to {} without the floor of {min}", down.max(1)))
+            }
+            _ => None,
+        }
+    }
+
+    fn go_up(self, wanted: u32) -> Verdict {
+        let Self { current, wish, rails, holds, step, track, now } = self;
+        let to = step(current, wanted).min(rails.max);
+        let hold = holds.up.into_iter().next().or_else(|| refusal(track, now, &wish.why)).or_else(|| {
+            if current < rails.min {
+                return None;
+            }
+            let confirmed_at = after(track.short_since.unwrap_or(now), rails.confirm_up);
+            waiting(now, confirmed_at, || format!("{}: {to} if it stays so for {}", wish.why, rails.confirm_up))
+                .or_else(|| cooldown(track, rails.up_cooldown, now, &wish.why))
+        });
+        if let Some(hold) = hold {
+            return hold.verdict();
+        }
+        let reason = if current < rails.min {
+            format!("the policy asks for at least {}", rails.min)
+        } else if to < wanted {
+            format!("{}; one step goes to {to} at most", wish.why)
+        } else {
+            wish.why
+        };
+        Verdict::Fired { from: current, to, reason }
+    }
+
+    fn go_down(self, wanted: u32) -> Verdict {
+        let Self { current, wish, rails, holds, step, track, now } = self;
+        let over = current > rails.max;
+        let peak = track.peak().filter(|_| !over);
+        let to = match step(current, peak.map_or(wanted, |peak| peak.count)) {
+            to if over => to.min(current - 1).max(rails.max),
+            to => to,
+        };
+        if to >= current {
+            return match peak {
+                Some(peak) if step(current, wanted) < current => Verdict::Held {
+                    reason: format!("{}; {} were needed within the last {}", wish.why, peak.count, rails.stabilization),
+                    until: Some(after(peak.at, rails.stabilization)),
+                },
+                _ => Verdict::NotApplicable { reason: wish.why },
+            };
+        }
+        let forbidden = (!rails.allow_down).then(|| Hold::new(format!("{}; the policy forbids going down", wish.why)));
+        let held = forbidden.or_else(|| holds.down.into_iter().next()).or_else(|| refusal(track, now, &wish.why));
+        let hold = held.or_else(|| {
+            if over {
+                return None;
+            }
+            let watched_at = after(track.watched_since.unwrap_or(now), rails.stabilization);
+            waiting(now, watched_at, || format!("{}; {to} if it stays so for {}", wish.why, rails.stabilization))
+                .or_else(|| cooldown(track, rails.down_cooldown, now, &wish.why))
+        });
+        if let Some(hold) = hold {
+            return hold.verdict();
+        }
+        let reason = if over { format!("the policy allows at most {}", rails.max) } else { wish.why };
+        Verdict::Fired { from: current, to, reason }
+    }
+}
+
+fn waiting(now: Timestamp, until: Timestamp, reason: impl FnOnce() -> String) -> Option<Hold> {
+    (now < until).then(|| Hold { reason: reason(), until: Some(until) })
+}
+
+fn refusal(track: &Track, now: Timestamp, why: &str) -> Option<Hold> {
+    let refusal = track.refused.as_ref()?;
+    waiting(now, refusal.until, || format!("{why}; AWS refused the last call: {}", refusal.code))
+}
+
+fn cooldown(track: &Track, cooldown: Millis, now: Timestamp, why: &str) -> Option<Hold> {
+    let until = after(track.last_change?, cooldown);
+    waiting(now, until, || format!("{why}; the last change is less than {cooldown} ago"))
+}

@@ -1,0 +1,77 @@
+//! What both task rules share: how a service is seen, its rails, and its step.
+
+use super::steer::{Hold, Rails};
+use crate::{
+    observe::ServiceObservation,
+    policy::GuardPolicy,
+    units::{Fraction, TaskCount},
+};
+
+/// A load within this of its target asks for no change of the task count (the Kubernetes HPA's tolerance).
+const TOLERANCE: f64 = 0.1;
+
+/// The fewest tasks that a step up may add, where doubling would be less (the Kubernetes HPA's default policy).
+const STEP_UP_MIN: u32 = 4;
+
+/// The counts of a service, as far as they are known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tasks {
+    pub(super) desired: u32,
+    pub(super) running: u32,
+}
+
+impl Tasks {
+    pub(super) fn of(service: &ServiceObservation) -> Option<Self> {
+        let (desired, running) = (service.desired?.value.0, service.running?.value.0);
+        Some(Self { desired, running })
+    }
+
+    /// While ECS is still starting or stopping tasks, what they use says nothing about the count that was asked for.
+    pub(super) fn unsettled(self) -> Option<Hold> {
+        let Self { desired, running } = self;
+        (desired != running).then(|| Hold::new(format!("ECS is on its way from {running} to {desired} running tasks")))
+    }
+}
+
+/// How many tasks bring a use to its target, in each direction: nothing happens within the tolerance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Need {
+    pub(super) up: u32,
+    pub(super) down: u32,
+}
+
+impl Need {
+    /// Of `running` tasks whose use is `used` and should be `target`.
+    pub(super) fn by_use(running: u32, used: f64, target: Fraction) -> Self {
+        Self::within_tolerance(running, f64::from(running) * used / target.0)
+    }
+
+    /// Of exactly this many tasks, of which `running` run.
+    pub(super) fn within_tolerance(running: u32, exact: f64) -> Self {
+        let rounded_up = super::demand::whole(exact).max(1);
+        let near = (exact - f64::from(running)).abs() <= TOLERANCE * f64::from(running);
+        if near { Self { up: running, down: running } } else { Self { up: rounded_up, down: rounded_up } }
+    }
+
+    pub(super) fn max(self, other: Self) -> Self {
+        Self { up: self.up.max(other.up), down: self.down.max(other.down) }
+    }
+}
+
+pub(super) fn rails(guard: &GuardPolicy, min: TaskCount, max: TaskCount) -> Rails {
+    Rails {
+        min: min.0,
+        max: max.0,
+        confirm_up: guard.confirm_up,
+        up_cooldown: guard.tasks_up_cooldown,
+        down_cooldown: guard.tasks_down_cooldown,
+        stabilization: guard.tasks_stabilization,
+        allow_down: guard.allow_scale_down,
+    }
+}
+
+/// Up by double or [`STEP_UP_MIN`], down to half.
+pub(super) fn step(current: u32, wanted: u32) -> u32 {
+    let highest = current.saturating_mul(2).max(current.saturating_add(STEP_UP_MIN));
+    wanted.clamp(current.div_ceil(2), highest)
+}

@@ -1,0 +1,142 @@
+//! What flows through the pipeline, put together from reports and, where they are missing, from CloudWatch. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dataplane::report::{ConsumerReport, LeaseReport, ProducerReport, Rate, Report, Role};
+use jiff::Timestamp;
+
+use super::{
+    LoadObservation, Observation, Reading, SHARDS_SHOWN, ShardLoad, Source, leases::Work, metrics::Minute,
+    services::Fleet, stream::count,
+};
+use crate::units::{BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond};
+
+/// What the tasks say. A sum in which one task is missing is not known.
+pub(super) fn from_reports(producer: &Fleet, consumer: &Fleet, work: Option<&Work>, now: Timestamp) -> LoadObservation {
+    let mut load = LoadObservation {
+        processable_leases: work.map(|work| Reading {
+            value: count(work.processable.len()),
+            at: now,
+            source: Source::LeaseTable,
+        }),
+        ..LoadObservation::default()
+    };
+    let producers: Vec<_> = producer.reports.iter().filter_map(as_producer).collect();
+    if producer.is_complete() && producers.len() == producer.reports.len() {
+        offered(&mut load, &producers, now);
+    }
+    let consumers: Vec<_> = consumer.reports.iter().filter_map(as_consumer).collect();
+    if consumer.is_complete() && consumers.len() == consumer.reports.len() {
+        processed(&mut load, &consumers, work, now);
+    }
+    load
+}
+
+fn as_producer(report: &Report) -> Option<&ProducerReport> {
+    match &report.role {
+        Role::Producer(producer) => Some(producer),
+        Role::Consumer(_) => None,
+    }
+}
+
+fn as_consumer(report: &Report) -> Option<&ConsumerReport> {
+    match &report.role {
+        Role::Consumer(consumer) => Some(consumer),
+        Role::Producer(_) => None,
+    }
+}
+
+fn offered(load: &mut LoadObservation, producers: &[&ProducerReport], now: Timestamp) {
+    let offered = total(producers.iter().map(|producer| producer.offered));
+    let sent = total(producers.iter().map(|producer| producer.sent));
+    let shards = producers.iter().flat_map(|producer| &producer.shards);
+    let mut by_shard: BTreeMap<&str, ShardLoad> = BTreeMap::new();
+    for shard in shards {
+        let sum = by_shard.entry(&shard.shard_id).or_insert_with(|| ShardLoad {
+            shard_id: shard.shard_id.clone(),
+            records: RecordsPerSecond(0.0),
+            bytes: BytesPerSecond(0.0),
+            throttled: RecordsPerSecond(0.0),
+        });
+        sum.records.0 += shard.sent.records_per_second;
+        sum.bytes.0 += shard.sent.bytes_per_second;
+        sum.throttled.0 += shard.throttled_per_second;
+    }
+    let throttled = by_shard.values().map(|shard| shard.throttled.0).sum();
+    let mut shards: Vec<_> = by_shard.into_values().collect();
+    shards.sort_by(|one, other| asked(other).total_cmp(&asked(one)));
+    shards.truncate(SHARDS_SHOWN);
+    load.busiest_shards = shards;
+    load.offered_records = reported(RecordsPerSecond(offered.records_per_second), now);
+    load.offered_bytes = reported(BytesPerSecond(offered.bytes_per_second), now);
+    load.incoming_records = reported(RecordsPerSecond(sent.records_per_second), now);
+    load.incoming_bytes = reported(BytesPerSecond(sent.bytes_per_second), now);
+    load.throttled_records = reported(RecordsPerSecond(throttled), now);
+}
+
+/// How much is asked of a shard, as a share of its limits.
+fn asked(shard: &ShardLoad) -> f64 {
+    let records = (shard.records.0 + shard.throttled.0) / crate::limits::SHARD_RECORDS.0;
+    records.max(shard.bytes.0 / crate::limits::SHARD_BYTES.0)
+}
+
+fn processed(load: &mut LoadObservation, consumers: &[&ConsumerReport], work: Option<&Work>, now: Timestamp) {
+    let processed = total(consumers.iter().map(|consumer| consumer.processed));
+    load.processed_records = reported(RecordsPerSecond(processed.records_per_second), now);
+    let leases: Vec<_> = consumers.iter().flat_map(|consumer| &consumer.leases).collect();
+    let busiest = leases.iter().map(|lease| lease.busy_fraction).reduce(f64::max);
+    load.consumer_busy = busiest.and_then(|busy| reported(Fraction(busy), now));
+    load.lag = behind(&leases, work).and_then(|lag| reported(lag, now));
+    let share = load.offered_records.map_or(0.0, |rate| rate.value.0) / leases.len().max(1) as f64;
+    let waiting: Option<f64> = leases.iter().map(|lease| backlog(lease, share)).sum();
+    load.backlog = waiting.and_then(|waiting| reported(RecordCount(waiting), now));
+}
+
+/// The lag of the slowest lease. A shard that waits for a reader falls behind without telling anybody, so where one is
+/// not reported, the lag is not known.
+fn behind(leases: &[&LeaseReport], work: Option<&Work>) -> Option<Millis> {
+    let held: BTreeSet<_> = leases.iter().map(|lease| &lease.shard_id).collect();
+    let unread = work?.processable.iter().any(|shard| !held.contains(shard));
+    let lags: Option<Vec<u64>> = leases.iter().map(|lease| lease.behind_ms).collect();
+    lags?.into_iter().max().filter(|_| !unread).map(Millis)
+}
+
+/// Records that wait for a lease's reader: its lag times its rate, which is at least a fair share of what is offered.
+fn backlog(lease: &LeaseReport, share: f64) -> Option<f64> {
+    Some(lease.processed.records_per_second.max(share) * lease.behind_ms? as f64 / 1e3)
+}
+
+fn total(rates: impl Iterator<Item = Rate>) -> Rate {
+    rates.fold(Rate::default(), |sum, rate| Rate {
+        records_per_second: sum.records_per_second + rate.records_per_second,
+        bytes_per_second: sum.bytes_per_second + rate.bytes_per_second,
+    })
+}
+
+/// A reading from reports, unless a task reports what no measurement can be.
+fn reported<T: Copy + Into<f64>>(value: T, now: Timestamp) -> Option<Reading<T>> {
+    let sane = value.into();
+    (sane.is_finite() && sane >= 0.0).then_some(Reading { value, at: now, source: Source::TaskReports })
+}
+
+/// Whether CloudWatch could add something.
+pub(super) fn is_incomplete(seen: &Observation) -> bool {
+    let load = &seen.load;
+    load.incoming_records.is_none()
+        || load.incoming_bytes.is_none()
+        || load.throttled_records.is_none()
+        || load.lag.is_none()
+        || seen.producer.cpu.is_none()
+        || seen.consumer.cpu.is_none()
+}
+
+/// Adds what only CloudWatch knows.
+pub(super) fn fill(seen: &mut Observation, minute: &Minute) {
+    let load = &mut seen.load;
+    load.incoming_records = load.incoming_records.or(minute.incoming_records);
+    load.incoming_bytes = load.incoming_bytes.or(minute.incoming_bytes);
+    load.throttled_records = load.throttled_records.or(minute.throttled_records);
+    load.lag = load.lag.or(minute.lag);
+    seen.producer.cpu = seen.producer.cpu.or(minute.producer_cpu);
+    seen.consumer.cpu = seen.consumer.cpu.or(minute.consumer_cpu);
+}

@@ -1,0 +1,253 @@
+//! One pipeline under control: the steps of a tick, and what is remembered between ticks.
+
+use std::error::Error;
+
+use jiff::Timestamp;
+use tokio::{sync::watch, time::Instant};
+use uuid::Uuid;
+
+use crate::{
+    Settings,
+    act::Hands,
+    aws::Clients,
+    clock::Clock,
+    decide::{self, Action, ActionResult, Conclusion, Decision, History, Outcome, RuleReport, Verdict, decide},
+    limits::{RECALL_DECISIONS, RECALL_WINDOW, RESHARD_WINDOW},
+    observe::{Observation, Observer},
+    policy_in_force::PolicyInForce,
+    record::{self, Condition, Facts, Lead, Pause, Reshard, Status, Table, TableError, conditions},
+    units::Millis,
+};
+
+/// A pipeline and the means to see and change it.
+pub(crate) struct Pipeline {
+    name: String,
+    clock: Clock,
+    table: Table,
+    observer: Observer,
+    hands: Hands,
+    leads: watch::Receiver<Option<Lead>>,
+    memory: Option<Memory>,
+}
+
+/// What a leader remembers. A new one starts from the control table.
+struct Memory {
+    epoch: u64,
+    policy: PolicyInForce,
+    pause: Option<Pause>,
+    history: History,
+    conditions: Vec<Condition>,
+    /// The last decision that was stored.
+    kept: Option<Decision>,
+}
+
+impl Pipeline {
+    pub(crate) fn new(
+        clients: &Clients,
+        settings: &Settings,
+        table: Table,
+        clock: Clock,
+        leads: watch::Receiver<Option<Lead>>,
+    ) -> Self {
+        Self {
+            name: settings.deployment.clone(),
+            clock,
+            table,
+            observer: Observer::new(clients.clone(), settings),
+            hands: Hands::new(clients, &settings.cluster),
+            leads,
+            memory: None,
+        }
+    }
+
+    /// Forgets everything: another leads, and what it did is in the table.
+    pub(crate) fn forget(&mut self) {
+        self.memory = None;
+    }
+
+    /// Reads what people want and looks at the world.
+    pub(crate) async fn observe(&mut self, lead: &Lead) -> Result<Observation, TableError> {
+        let now = self.clock.now();
+        let mut memory = match self.memory.take().filter(|memory| memory.epoch == lead.epoch) {
+            Some(memory) => memory,
+            None => recall(&self.table, &self.name, lead.epoch, now).await?,
+        };
+        memory.policy.refresh(&self.table, &self.name).await?;
+        memory.pause = self.table.pause(&self.name).await?.filter(|pause| pause.is_in_force(now));
+        self.memory = Some(memory);
+        Ok(self.observer.observe(now).await)
+    }
+
+    /// Decides, and remembers what the next decision needs.
+    pub(crate) fn decide(&mut self, lead: &Lead, seen: Observation) -> Option<Decision> {
+        let memory = self.memory.as_mut()?;
+        let now = seen.at;
+        let Conclusion { plan, report, history } = decide(&memory.policy.policy, &seen, &memory.history, now);
+        memory.history = history;
+        let outcomes = plan.actions.iter().filter_map(|action| {
+            let reason = memory.forbids(action, now)?;
+            Some(Outcome { action: action.clone(), at: now, result: ActionResult::Skipped { reason } })
+        });
+        Some(Decision {
+            version: decide::VERSION,
+            id: time_ordered_id(now).to_string(),
+            pipeline: self.name.clone(),
+            at: now,
+            policy_generation: memory.policy.generation,
+            epoch: lead.epoch,
+            outcomes: outcomes.collect(),
+            observation: seen,
+            plan,
+            report,
+        })
+    }
+
+    /// Writes the status, and the decision when it differs from the last one that was kept.
+    pub(crate) async fn record(&mut self, lead: &Lead, decision: &Decision) -> Result<(), TableError> {
+        let Some(memory) = self.memory.as_mut() else { return Ok(()) };
+        let keep = memory.kept.as_ref().is_none_or(|kept| kept.id == decision.id || differs(kept, decision));
+        let now = self.clock.now();
+        let facts = Facts {
+            seen: &decision.observation,
+            lag_objective: memory.policy.policy.consumer.lag_objective,
+            outcomes: &decision.outcomes,
+            policy_error: memory.policy.error.as_deref(),
+            paused: memory.paused(),
+        };
+        let conditions = conditions(&facts, &memory.conditions, now);
+        let status = Status {
+            version: record::VERSION,
+            pipeline: self.name.clone(),
+            heartbeat_at: now,
+            leader: lead.holder.clone(),
+            epoch: lead.epoch,
+            observed_generation: memory.policy.generation,
+            conditions,
+            observation: decision.observation.clone(),
+            last_decision: if keep { Some(decision.clone()) } else { memory.kept.clone() },
+        };
+        self.table.record(lead, &status, keep.then_some(decision)).await?;
+        if keep {
+            log(decision);
+            memory.kept = Some(decision.clone());
+        }
+        memory.conditions = status.conditions;
+        Ok(())
+    }
+
+    /// Makes the calls that nothing forbids, in the plan's order, and adds what became of them.
+    pub(crate) async fn act(&mut self, lead: &Lead, decision: &mut Decision) {
+        for action in &decision.plan.actions {
+            if decision.outcomes.iter().any(|outcome| outcome.action == *action) {
+                continue;
+            }
+            let result = self.carry_out(lead, action).await;
+            let outcome = Outcome { action: action.clone(), at: self.clock.now(), result };
+            if let Some(memory) = self.memory.as_mut() {
+                memory.history.note(&outcome);
+            }
+            decision.outcomes.push(outcome);
+        }
+    }
+
+    /// One call, unless the lead was lost or a pause began since the decision. A reshard enters the ledger first.
+    async fn carry_out(&self, lead: &Lead, action: &Action) -> ActionResult {
+        let now = self.clock.now();
+        let pause = match self.table.pause(&self.name).await {
+            Ok(pause) => pause.filter(|pause| forbids(pause, action, now)).map(|pause| pause.to_string()),
+            Err(error) => Some(format!("whether scaling is paused is not known: {error}")),
+        };
+        let lost = !self
+            .leads
+            .borrow()
+            .as_ref()
+            .is_some_and(|current| current.epoch == lead.epoch && current.holds(Instant::now()));
+        if let Some(reason) = pause.or_else(|| lost.then(|| "the lead was lost".to_owned())) {
+            return ActionResult::Skipped { reason };
+        }
+        let Action::UpdateShardCount { from, to, .. } = *action else {
+            return self.hands.carry_out(action).await;
+        };
+        let reshard = Reshard { id: time_ordered_id(now), at: now, from, to };
+        if let Err(error) = self.table.intend(lead, &self.name, &reshard).await {
+            return ActionResult::Skipped { reason: format!("the ledger could not be written: {error}") };
+        }
+        let result = self.hands.carry_out(action).await;
+        if let Err(error) = self.table.complete(&self.name, reshard.id, &result).await {
+            tracing::warn!(error = &error as &dyn Error, "the ledger keeps a reshard without its outcome");
+        }
+        result
+    }
+}
+
+impl Memory {
+    /// Why an action is only recorded.
+    fn forbids(&self, action: &Action, now: Timestamp) -> Option<String> {
+        if self.policy.policy.guard.dry_run {
+            return Some("the policy says dry_run".to_owned());
+        }
+        self.pause.as_ref().filter(|pause| forbids(pause, action, now)).map(ToString::to_string)
+    }
+
+    fn paused(&self) -> Option<String> {
+        let dry_run = self.policy.policy.guard.dry_run.then(|| "the policy says dry_run".to_owned());
+        dry_run.or_else(|| self.pause.as_ref().map(ToString::to_string))
+    }
+}
+
+async fn recall(table: &Table, name: &str, epoch: u64, now: Timestamp) -> Result<Memory, TableError> {
+    let status = table.status(name).await?;
+    let reshards = table.reshards(name, before(now, RESHARD_WINDOW)).await?;
+    let decisions = table.decisions(name, Some(before(now, RECALL_WINDOW)), RECALL_DECISIONS).await?;
+    let (conditions, kept) = status.map(|status| (status.conditions, status.last_decision)).unwrap_or_default();
+    Ok(Memory {
+        epoch,
+        policy: PolicyInForce::recall(table, name).await?,
+        pause: None,
+        history: History::recall(reshards, &decisions),
+        conditions,
+        kept,
+    })
+}
+
+fn forbids(pause: &Pause, action: &Action, now: Timestamp) -> bool {
+    let (from, to) = match action {
+        Action::UpdateShardCount { from, to, .. } => (from.0, to.0),
+        Action::UpdateService { from, to, .. } => (from.0, to.0),
+    };
+    pause.forbids(from, to, now)
+}
+
+/// Whether a decision says something that the one before it did not.
+fn differs(kept: &Decision, decision: &Decision) -> bool {
+    let rules = |decision: &Decision| {
+        let report = &decision.report;
+        [Some(&report.shards), Some(&report.producers), Some(&report.consumers), report.hot_shard.as_ref()]
+            .map(|rule| rule.map(kind))
+    };
+    let acts = decision.outcomes.len() < decision.plan.actions.len();
+    acts || kept.plan != decision.plan || rules(kept) != rules(decision)
+}
+
+fn kind(rule: &RuleReport) -> (std::mem::Discriminant<Verdict>, bool) {
+    let timed = matches!(rule.verdict, Verdict::Held { until: Some(_), .. });
+    (std::mem::discriminant(&rule.verdict), timed)
+}
+
+/// One line of log, from the value that is stored.
+fn log(decision: &Decision) {
+    let document = serde_json::to_string(decision).unwrap_or_default();
+    tracing::info!(pipeline = decision.pipeline, id = decision.id, decision = document, "decided");
+}
+
+fn before(at: Timestamp, span: Millis) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond().saturating_sub_unsigned(span.0)).unwrap_or(Timestamp::MIN)
+}
+
+/// A version 7 uuid of this moment.
+fn time_ordered_id(now: Timestamp) -> Uuid {
+    let mut random = [0; 10];
+    random.copy_from_slice(&Uuid::new_v4().as_bytes()[..10]);
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
