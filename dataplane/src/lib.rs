@@ -1,6 +1,7 @@
 //! The data plane of Weir: the producer, which turns HTTP requests into records of a Kinesis stream, and the consumer,
 //! which turns records into calls of a processor.
 
+pub mod aggregation;
 pub mod consumer;
 pub mod process;
 pub mod producer;

@@ -1,0 +1,132 @@
+//! Unpacks the user records of one Kinesis record.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use prost::encoding::{WireType, decode_key, decode_varint};
+
+use super::{
+    DATA, DIGEST_BYTES, EXPLICIT_HASH_KEY_INDEX, EXPLICIT_HASH_KEY_TABLE, MAGIC, PARTITION_KEY_INDEX,
+    PARTITION_KEY_TABLE, RECORDS, UserRecord,
+};
+
+/// The user records of an aggregated record, in order: a record's sub-sequence number is its place. `None` when `data`
+/// is no aggregate, which is decided as the Kinesis Client Library does: too short, other magic, other digest, or not
+/// the message it should be. Then the Kinesis record is itself the user record.
+///
+/// The data of the user records is not copied.
+#[must_use]
+pub fn decode(data: &Bytes) -> Option<Vec<UserRecord>> {
+    let message = data.strip_prefix(&MAGIC)?;
+    let (message, digest) = message.split_at_checked(message.len().checked_sub(DIGEST_BYTES)?)?;
+    if message.is_empty() || Md5::digest(message)[..] != *digest {
+        return None;
+    }
+    let tables = Tables::read(message)?;
+    // Tables may follow the records that refer to them, hence the second pass.
+    Fields(message)
+        .filter_map(|field| match field {
+            Some((RECORDS, Value::Bytes(record))) => Some(tables.resolve(data, record)),
+            Some(_) => None,
+            None => Some(None),
+        })
+        .collect()
+}
+
+#[derive(Default)]
+struct Tables {
+    partition_keys: Vec<Arc<str>>,
+    explicit_hash_keys: Vec<Arc<str>>,
+}
+
+impl Tables {
+    fn read(message: &[u8]) -> Option<Self> {
+        let mut tables = Self::default();
+        for field in Fields(message) {
+            match field? {
+                (PARTITION_KEY_TABLE, Value::Bytes(key)) => tables.partition_keys.push(text(key)?),
+                (EXPLICIT_HASH_KEY_TABLE, Value::Bytes(key)) => tables.explicit_hash_keys.push(text(key)?),
+                (PARTITION_KEY_TABLE | EXPLICIT_HASH_KEY_TABLE | RECORDS, Value::Number(_) | Value::Fixed) => {
+                    return None;
+                }
+                _ => {}
+            }
+        }
+        Some(tables)
+    }
+
+    /// Reads a `Record` message and looks up its keys. `data` is what `record` is a part of.
+    fn resolve(&self, data: &Bytes, record: &[u8]) -> Option<UserRecord> {
+        let (mut partition_key, mut explicit_hash_key, mut payload) = (None, None, None);
+        for field in Fields(record) {
+            match field? {
+                (PARTITION_KEY_INDEX, Value::Number(index)) => {
+                    partition_key = Some(entry(&self.partition_keys, index)?)
+                }
+                (EXPLICIT_HASH_KEY_INDEX, Value::Number(index)) => {
+                    explicit_hash_key = Some(entry(&self.explicit_hash_keys, index)?);
+                }
+                (DATA, Value::Bytes(bytes)) => payload = Some(data.slice_ref(bytes)),
+                (PARTITION_KEY_INDEX | EXPLICIT_HASH_KEY_INDEX | DATA, _) => return None,
+                _ => {}
+            }
+        }
+        Some(UserRecord { partition_key: partition_key?, explicit_hash_key, data: payload? })
+    }
+}
+
+fn entry(table: &[Arc<str>], index: u64) -> Option<Arc<str>> {
+    table.get(usize::try_from(index).ok()?).cloned()
+}
+
+fn text(bytes: &[u8]) -> Option<Arc<str>> {
+    std::str::from_utf8(bytes).ok().map(Arc::from)
+}
+
+/// The fields of a protobuf message. Yields `None`, and nothing after it, where the message is broken.
+struct Fields<'a>(&'a [u8]);
+
+enum Value<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+    /// Four or eight bytes, which no field of this message is.
+    Fixed,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Option<(u32, Value<'a>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let field = read_field(&mut self.0);
+        if field.is_none() {
+            self.0 = &[];
+        }
+        Some(field)
+    }
+}
+
+fn read_field<'a>(message: &mut &'a [u8]) -> Option<(u32, Value<'a>)> {
+    let (field, wire_type) = decode_key(message).ok()?;
+    let value = match wire_type {
+        WireType::Varint => Value::Number(decode_varint(message).ok()?),
+        WireType::LengthDelimited => {
+            let length = decode_varint(message).ok()?;
+            Value::Bytes(take(message, usize::try_from(length).ok()?)?)
+        }
+        WireType::SixtyFourBit => take(message, 8).map(|_| Value::Fixed)?,
+        WireType::ThirtyTwoBit => take(message, 4).map(|_| Value::Fixed)?,
+        // Groups were never part of this message.
+        WireType::StartGroup | WireType::EndGroup => return None,
+    };
+    Some((field, value))
+}
+
+fn take<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = message.split_at_checked(length)?;
+    *message = rest;
+    Some(taken)
+}
