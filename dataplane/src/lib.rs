@@ -7,7 +7,14 @@ pub mod process;
 pub mod producer;
 pub mod report;
 
+mod admin;
+mod ambient;
+mod aws;
+mod cloudwatch;
 mod error;
+mod http;
+mod rate;
 mod settings;
+mod task;
 
 pub use error::Error;

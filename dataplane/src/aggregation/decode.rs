@@ -62,7 +62,7 @@ impl Tables {
         for field in Fields(record) {
             match field? {
                 (PARTITION_KEY_INDEX, Value::Number(index)) => {
-                    partition_key = Some(entry(&self.partition_keys, index)?)
+                    partition_key = Some(entry(&self.partition_keys, index)?);
                 }
                 (EXPLICIT_HASH_KEY_INDEX, Value::Number(index)) => {
                     explicit_hash_key = Some(entry(&self.explicit_hash_keys, index)?);

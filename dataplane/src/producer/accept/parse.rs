@@ -1,0 +1,183 @@
+//! From a body to records. Pure.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::rejection::Rejection;
+use crate::{aggregation::HashKey, producer::pack::Incoming};
+
+/// Kinesis' limit on a record's data and partition key together, unless the stream's maximum was raised.
+const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// Kinesis' limit on a partition key, in characters.
+const PARTITION_KEY_CHARACTERS_MAX: usize = 256;
+
+/// The most records of one request.
+const RECORDS_MAX: usize = 10_000;
+
+/// A record as it is posted.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    #[serde(borrow)]
+    data: Cow<'a, str>,
+    #[serde(borrow, default)]
+    partition_key: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    explicit_hash_key: Option<Cow<'a, str>>,
+}
+
+/// A record that Kinesis would take.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Posted<'a> {
+    data: Cow<'a, str>,
+    partition_key: Option<Cow<'a, str>>,
+    explicit_hash_key: Option<HashKey>,
+}
+
+impl Posted<'_> {
+    pub(super) fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            partition_key: self.partition_key.as_deref(),
+            explicit_hash_key: self.explicit_hash_key,
+            data: self.data.as_bytes(),
+        }
+    }
+}
+
+/// The record of a body that is one JSON object.
+pub(super) fn one(body: &[u8]) -> Result<Posted<'_>, Rejection> {
+    let wire = serde_json::from_slice(body).map_err(|error| malformed(&error, None))?;
+    check(wire, 0)
+}
+
+/// The records of a body that is a JSON array of objects, or an object a line.
+pub(super) fn many(body: &[u8]) -> Result<Vec<Posted<'_>>, Rejection> {
+    let wires: Vec<Wire<'_>> = match body.trim_ascii_start().first() {
+        Some(b'[') => serde_json::from_slice(body).map_err(|error| malformed(&error, None))?,
+        Some(_) => lines(body)?,
+        None => return Err(Rejection::Malformed("the body has no records".to_owned())),
+    };
+    if wires.is_empty() {
+        return Err(Rejection::Malformed("the body has no records".to_owned()));
+    }
+    if wires.len() > RECORDS_MAX {
+        return Err(Rejection::TooManyRecords(RECORDS_MAX));
+    }
+    wires.into_iter().enumerate().map(|(index, wire)| check(wire, index)).collect()
+}
+
+fn lines(body: &[u8]) -> Result<Vec<Wire<'_>>, Rejection> {
+    let lines = body.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+    let wires = lines
+        .take(RECORDS_MAX + 1)
+        .map(|(number, line)| serde_json::from_slice(line).map_err(|error| malformed(&error, Some(number + 1))));
+    wires.collect()
+}
+
+fn check(wire: Wire<'_>, index: usize) -> Result<Posted<'_>, Rejection> {
+    let Wire { data, partition_key, explicit_hash_key } = wire;
+    let explicit_hash_key = match explicit_hash_key {
+        Some(decimal) => Some(hash_key(&decimal).ok_or_else(|| {
+            Rejection::Malformed(format!("record {index}: explicitHashKey is not a decimal number below 2^128"))
+        })?),
+        None => None,
+    };
+    let key_characters = partition_key.as_deref().map(|key| key.chars().count());
+    if key_characters == Some(0) {
+        return Err(Rejection::Malformed(format!("record {index}: partitionKey is empty; leave it out instead")));
+    }
+    if key_characters.is_some_and(|characters| characters > PARTITION_KEY_CHARACTERS_MAX) {
+        let what = "partitionKey, in characters,";
+        return Err(Rejection::RecordTooLarge { index, what, limit: PARTITION_KEY_CHARACTERS_MAX });
+    }
+    if data.len() + partition_key.as_deref().map_or(0, str::len) > RECORD_BYTES_MAX {
+        let what = "data and partitionKey, in bytes,";
+        return Err(Rejection::RecordTooLarge { index, what, limit: RECORD_BYTES_MAX });
+    }
+    Ok(Posted { data, partition_key, explicit_hash_key })
+}
+
+fn hash_key(decimal: &str) -> Option<HashKey> {
+    decimal.bytes().all(|byte| byte.is_ascii_digit()).then(|| decimal.parse().ok())?
+}
+
+/// Says where the mistake is and what kind it is. serde's own text may quote the payload.
+fn malformed(error: &serde_json::Error, line: Option<usize>) -> Rejection {
+    let kind = match error.classify() {
+        serde_json::error::Category::Eof => "ends early",
+        serde_json::error::Category::Data => {
+            "is not an object with a string `data` (and strings `partitionKey` and `explicitHashKey`, if any)"
+        }
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "is not JSON",
+    };
+    let line = line.unwrap_or_else(|| error.line());
+    Rejection::Malformed(format!("the body {kind}: line {line} column {}", error.column()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(posted: &[Posted<'_>]) -> Vec<String> {
+        posted.iter().map(|posted| posted.data.to_string()).collect()
+    }
+
+    #[test]
+    fn a_body_of_the_sample_is_a_record() {
+        let body = br#"{"data":"2000-00-00 00:00:00 INFO HelloExample:1 - This is our load testing record"}"#;
+        let posted = one(body).expect("a record");
+        assert!(matches!(posted.data, Cow::Borrowed(_)), "nothing is copied that need not be");
+        assert_eq!((posted.partition_key, posted.explicit_hash_key), (None, None));
+    }
+
+    #[test]
+    fn keys_are_read() {
+        let posted = one(br#"{"data":"x","partitionKey":"k","explicitHashKey":"12","more":[1]}"#).expect("a record");
+        assert_eq!((posted.partition_key.as_deref(), posted.explicit_hash_key), (Some("k"), Some(HashKey(12))));
+    }
+
+    #[test]
+    fn an_array_and_lines_hold_the_same_records() {
+        let array = br#" [{"data":"a"}, {"data":"b\n"}]"#;
+        let lines = b"\n{\"data\":\"a\"}\r\n\n{\"data\":\"b\\n\"}";
+        assert_eq!(data(&many(array).expect("records")), ["a", "b\n"]);
+        assert_eq!(many(array), many(lines));
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place_and_without_the_payload() {
+        for (body, expected) in [
+            (&b"{\"data\":\"a\"}\n{\"data\":5}"[..], "line 2"),
+            (b"{\"data\":\"a\"}\n{\"secret\":\"x\"}", "line 2"),
+            (b"{\"data\":\"a\"}\nsecret", "line 2"),
+            (b"[{\"data\":\"a\"},", "ends early"),
+            (b"{\"data\":\"\xff\"}", "not JSON"),
+            (b"", "no records"),
+            (b"[]", "no records"),
+            (b"{\"data\":\"a\",\"explicitHashKey\":\"+1\"}", "record 0"),
+            (b"{\"data\":\"a\",\"partitionKey\":\"\"}", "empty"),
+        ] {
+            let text = many(body).expect_err("a mistake").to_string();
+            assert!(text.contains(expected), "{text} names {expected}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_kinesis_would_refuse_is_refused_with_the_limit() {
+        let long_key = format!(r#"{{"data":"x","partitionKey":"{}"}}"#, "k".repeat(257));
+        assert!(matches!(one(long_key.as_bytes()), Err(Rejection::RecordTooLarge { limit: 256, .. })));
+        let large = format!(r#"{{"data":"{}"}}"#, "x".repeat(RECORD_BYTES_MAX + 1));
+        assert!(matches!(one(large.as_bytes()), Err(Rejection::RecordTooLarge { limit: RECORD_BYTES_MAX, .. })));
+        let many_records = "{\"data\":\"\"}\n".repeat(RECORDS_MAX + 1);
+        assert_eq!(many(many_records.as_bytes()), Err(Rejection::TooManyRecords(RECORDS_MAX)));
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_and_not_followed() {
+        let bomb = format!(r#"{{"data":"x","more":{}}}"#, "[".repeat(100_000));
+        assert!(matches!(one(bomb.as_bytes()), Err(Rejection::Malformed(_))));
+    }
+}

@@ -1,0 +1,187 @@
+//! Where requests leave records and the sender finds them.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    budget::{Budget, Reservation},
+    pack::{Incoming, Packer, Parcel},
+    receipt::{self, Receipt},
+    stats::Stats,
+};
+
+/// What a record costs in memory beside its data and key: its part of an aggregate, of a receipt and of the maps.
+const RECORD_OVERHEAD_BYTES: usize = 512;
+
+/// While nothing else waits, records are sent at this share of the linger after the last ones: often enough not to be
+/// noticed, seldom enough that a trickle of records does not use up a shard's 1,000 Kinesis records a second.
+const EAGER_SHARE: u32 = 5;
+
+/// So many bytes of full aggregates are sent beside the requests under way.
+const PARALLEL_BYTES: usize = 256 << 10;
+
+/// The buffer is full.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// The packer, with what bounds it and what it wakes.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) stats: Stats,
+    packer: Mutex<Packer>,
+    /// Told when there is something to send and nothing was before, and when there is enough for a request.
+    pub(crate) arrived: Notify,
+}
+
+/// What the sender is doing, as far as it matters for when to take more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Occupation {
+    pub(crate) requests: usize,
+    /// Something waits for a shard that is closed.
+    pub(crate) held_up: bool,
+    pub(crate) last_sent: Option<Instant>,
+}
+
+impl Pipeline {
+    pub(crate) fn new(buffer_bytes: usize, packer: Packer, origin: Instant) -> Self {
+        Self {
+            budget: Budget::new(buffer_bytes),
+            stats: Stats::new(origin),
+            packer: Mutex::new(packer),
+            arrived: Notify::new(),
+        }
+    }
+
+    /// Takes the records of a request, all or none.
+    pub(crate) fn accept(&self, records: &[Incoming<'_>], now: Instant) -> Result<Receipt, Full> {
+        let bytes = records.iter().map(cost).sum();
+        let data_bytes = records.iter().map(|record| record.data.len() as u64).sum();
+        let reserved = self.budget.reserve(bytes);
+        {
+            let mut figures = self.stats.figures();
+            figures.offered.add(now, records.len() as u64, data_bytes);
+            if reserved.is_none() {
+                figures.refused.add(now, records.len() as u64, data_bytes);
+            }
+        }
+        let (receipt, tickets) = receipt::issue(records.len());
+        self.pack(records.iter().zip(tickets), reserved.ok_or(Full)?, now);
+        Ok(receipt)
+    }
+
+    /// Notes `records` that were refused unread.
+    pub(crate) fn turn_away(&self, records: u64, bytes: u64, now: Instant) {
+        let mut figures = self.stats.figures();
+        figures.offered.add(now, records, bytes);
+        figures.refused.add(now, records, bytes);
+    }
+
+    fn pack<'a>(
+        &self,
+        records: impl Iterator<Item = (&'a Incoming<'a>, receipt::Ticket)>,
+        mut reservation: Reservation,
+        now: Instant,
+    ) {
+        let worth_waking = {
+            let mut packer = self.packer();
+            let (was_empty, had) = (packer.oldest().is_none(), packer.full_bytes());
+            for (record, ticket) in records {
+                packer.push(record, ticket, reservation.split(cost(record)), now);
+            }
+            was_empty || (had < PARALLEL_BYTES && packer.full_bytes() >= PARALLEL_BYTES)
+        };
+        if worth_waking {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Takes the parcels that are due: everything, or only full ones, or nothing yet.
+    pub(crate) fn take_due(&self, occupation: Occupation, linger: Duration, now: Instant) -> Vec<Parcel> {
+        let mut packer = self.packer();
+        match due(packer.oldest(), occupation, linger) {
+            Some(due) if due <= now => packer.take_all(),
+            Some(_) if packer.full_bytes() >= PARALLEL_BYTES => packer.take_full(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// When [`Self::take_due`] would take everything.
+    pub(crate) fn due(&self, occupation: Occupation, linger: Duration) -> Option<Instant> {
+        due(self.packer().oldest(), occupation, linger)
+    }
+
+    /// Bytes of data that wait here, and since when.
+    pub(crate) fn waiting(&self) -> (usize, Option<Instant>) {
+        let packer = self.packer();
+        (packer.user_bytes(), packer.oldest())
+    }
+
+    fn packer(&self) -> std::sync::MutexGuard<'_, Packer> {
+        // A panic while packing leaves whole records behind, or none.
+        self.packer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When to send what has waited since `oldest`. At once after a pause; while requests are under way, with the next
+/// answer or when the linger ends, so that the slower the stream, the more shares a request.
+fn due(oldest: Option<Instant>, occupation: Occupation, linger: Duration) -> Option<Instant> {
+    let latest = oldest? + linger;
+    if occupation.requests > 0 || occupation.held_up {
+        return Some(latest);
+    }
+    let eager = occupation.last_sent.map_or(oldest?, |sent| sent + linger / EAGER_SHARE);
+    Some(eager.min(latest))
+}
+
+fn cost(record: &Incoming<'_>) -> usize {
+    record.data.len() + record.partition_key.map_or(0, str::len) + RECORD_OVERHEAD_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::producer::pack::tests::{keyless, packer};
+
+    const LINGER: Duration = Duration::from_millis(100);
+    const IDLE: Occupation = Occupation { requests: 0, held_up: false, last_sent: None };
+
+    #[test]
+    fn the_first_record_after_a_pause_waits_for_nothing() {
+        let now = Instant::now();
+        assert_eq!(due(Some(now), IDLE, LINGER), Some(now));
+        let long_ago = Occupation { last_sent: Some(now), ..IDLE };
+        let later = now + Duration::from_secs(1);
+        assert!(due(Some(later), long_ago, LINGER) <= Some(later));
+    }
+
+    #[test]
+    fn a_record_waits_a_little_behind_the_last_and_never_longer_than_the_linger() {
+        let now = Instant::now();
+        let just_sent = Occupation { last_sent: Some(now), ..IDLE };
+        assert_eq!(due(Some(now), just_sent, LINGER), Some(now + LINGER / EAGER_SHARE));
+        let busy = Occupation { requests: 1, ..just_sent };
+        assert_eq!(due(Some(now), busy, LINGER), Some(now + LINGER));
+        let held_up = Occupation { held_up: true, ..just_sent };
+        assert_eq!(due(Some(now), held_up, LINGER), Some(now + LINGER));
+    }
+
+    #[test]
+    fn beyond_the_buffer_a_whole_request_is_refused_and_counted() {
+        let now = Instant::now();
+        let pipeline = Pipeline::new(2 * (RECORD_OVERHEAD_BYTES + 1), packer(), now);
+        assert!(pipeline.accept(&[keyless(b"1"), keyless(b"2"), keyless(b"3")], now).is_err());
+        let _receipt = pipeline.accept(&[keyless(b"1"), keyless(b"2")], now).expect("room for two");
+        assert!(pipeline.accept(&[keyless(b"1")], now).is_err());
+        let figures = pipeline.stats.figures();
+        assert_eq!((figures.offered.records, figures.refused.records), (6, 4));
+        drop(figures);
+        assert_eq!(pipeline.waiting(), (2, Some(now)));
+        drop(pipeline.take_due(IDLE, LINGER, now));
+        assert_eq!(pipeline.budget.used(), 0);
+    }
+}

@@ -1,0 +1,176 @@
+//! What the producer counts.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    rate::{Flow, Window},
+    report::{ProducerReport, ProducerShard},
+};
+
+/// How long a shard is reported after its last record.
+const SHARD_MEMORY: Duration = Duration::from_secs(60);
+
+/// The figures of the producer, shared by requests and the sender.
+#[derive(Debug)]
+pub(crate) struct Stats(Mutex<Figures>);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Figures {
+    origin: Instant,
+    /// User records, and bytes of their data, that clients asked to store.
+    pub(crate) offered: Flow,
+    /// Those that Kinesis has confirmed.
+    pub(crate) accepted: Flow,
+    /// Those that were answered with 503.
+    pub(crate) refused: Flow,
+    /// Kinesis records, and bytes of their data, that were sent, again or for the first time.
+    pub(crate) sent: Flow,
+    pub(crate) shards: BTreeMap<Arc<str>, ShardFigures>,
+    pub(crate) requests_in_flight: u64,
+    /// What waits with the sender.
+    pub(crate) backlog_bytes: u64,
+    pub(crate) backlog_since: Option<Instant>,
+    /// Since the last publication to CloudWatch.
+    pub(crate) unpublished: Unpublished,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ShardFigures {
+    pub(crate) sent: Flow,
+    pub(crate) throttled: u64,
+    pub(crate) retried: u64,
+    troubles: Window<2>,
+    last_sent: Instant,
+}
+
+/// What the KPL publishes to CloudWatch, under its names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unpublished {
+    pub(crate) user_records_put: Sample,
+    pub(crate) user_records_data_put: Sample,
+    pub(crate) kinesis_records_put: Sample,
+    pub(crate) kinesis_records_data_put: Sample,
+    pub(crate) all_errors: Sample,
+    pub(crate) buffering_time: Sample,
+}
+
+/// A statistic set of CloudWatch.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Sample {
+    pub(crate) count: f64,
+    pub(crate) sum: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
+impl Sample {
+    /// Adds `count` observations of `value` each.
+    pub(crate) fn add(&mut self, count: usize, value: f64) {
+        self.min = if self.count == 0.0 { value } else { self.min.min(value) };
+        self.max = if self.count == 0.0 { value } else { self.max.max(value) };
+        self.count += count as f64;
+        self.sum += count as f64 * value;
+    }
+}
+
+impl Stats {
+    pub(crate) fn new(origin: Instant) -> Self {
+        Self(Mutex::new(Figures {
+            origin,
+            offered: Flow::new(origin),
+            accepted: Flow::new(origin),
+            refused: Flow::new(origin),
+            sent: Flow::new(origin),
+            shards: BTreeMap::new(),
+            requests_in_flight: 0,
+            backlog_bytes: 0,
+            backlog_since: None,
+            unpublished: Unpublished::default(),
+        }))
+    }
+
+    pub(crate) fn figures(&self) -> MutexGuard<'_, Figures> {
+        // Counters are right whatever panicked between two of them.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Figures {
+    /// Notes a Kinesis record of `bytes` on its way to a shard.
+    pub(crate) fn note_sent(&mut self, shard_id: &Arc<str>, bytes: u64, retry: bool, now: Instant) {
+        self.sent.add(now, 1, bytes);
+        let shard = self.shard(shard_id, now);
+        shard.last_sent = now;
+        if retry {
+            shard.retried += 1;
+            shard.troubles.add(now, [0, 1]);
+        }
+    }
+
+    /// Notes a Kinesis record of `bytes` that a shard took, with the user records in it.
+    pub(crate) fn note_stored(&mut self, shard_id: &Arc<str>, bytes: u64, users: usize, user_bytes: u64, now: Instant) {
+        self.accepted.add(now, users as u64, user_bytes);
+        self.shard(shard_id, now).sent.add(now, 1, bytes);
+        let unpublished = &mut self.unpublished;
+        unpublished.user_records_put.add(users, 1.0);
+        unpublished.user_records_data_put.add(users, user_bytes as f64 / users.max(1) as f64);
+        unpublished.kinesis_records_put.add(1, 1.0);
+        unpublished.kinesis_records_data_put.add(1, bytes as f64);
+    }
+
+    /// Notes a Kinesis record that a shard refused.
+    pub(crate) fn note_failed(&mut self, shard_id: &Arc<str>, throttled: bool, now: Instant) {
+        self.unpublished.all_errors.add(1, 1.0);
+        if throttled {
+            let shard = self.shard(shard_id, now);
+            shard.throttled += 1;
+            shard.troubles.add(now, [1, 0]);
+        }
+    }
+
+    /// The producer's part of the report. `waiting` is what the packer holds: bytes and the time of the oldest.
+    pub(crate) fn report(&mut self, stream: &str, waiting: (usize, Option<Instant>), now: Instant) -> ProducerReport {
+        self.shards.retain(|_, shard| now.saturating_duration_since(shard.last_sent) < SHARD_MEMORY);
+        let oldest = [waiting.1, self.backlog_since].into_iter().flatten().min();
+        ProducerReport {
+            stream: stream.to_owned(),
+            offered: self.offered.rate(now),
+            accepted: self.accepted.rate(now),
+            refused: self.refused.rate(now),
+            sent: self.sent.rate(now),
+            requests_in_flight: self.requests_in_flight,
+            buffered_bytes: waiting.0 as u64 + self.backlog_bytes,
+            oldest_buffered_ms: oldest.map(|oldest| now.saturating_duration_since(oldest).as_millis() as u64),
+            shards: self.shards.iter().map(|(shard_id, shard)| shard.report(shard_id, now)).collect(),
+        }
+    }
+
+    fn shard(&mut self, shard_id: &Arc<str>, now: Instant) -> &mut ShardFigures {
+        let origin = self.origin;
+        self.shards.entry(shard_id.clone()).or_insert_with(|| ShardFigures {
+            sent: Flow::new(origin),
+            throttled: 0,
+            retried: 0,
+            troubles: Window::new(origin),
+            last_sent: now,
+        })
+    }
+}
+
+impl ShardFigures {
+    fn report(&self, shard_id: &str, now: Instant) -> ProducerShard {
+        let [throttled_per_second, retried_per_second] = self.troubles.per_second(now);
+        ProducerShard {
+            shard_id: shard_id.to_owned(),
+            sent: self.sent.rate(now),
+            throttled_per_second,
+            retried_per_second,
+        }
+    }
+}
