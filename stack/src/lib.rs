@@ -16,6 +16,8 @@ mod call;
 mod clients;
 mod pace;
 mod stack;
+mod tasks;
+mod watch;
 
 pub use call::CallError;
 pub use clients::{Clients, Identity};

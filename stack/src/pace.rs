@@ -1,19 +1,15 @@
-//! The pause between two looks: short while things move, longer while they do not.
+//! The pause between two looks at something that changes by itself.
 
 use std::time::Duration;
 
 use crate::limits::{POLL_FIRST, POLL_LAST};
 
+/// Pauses that grow by half each time: what takes long is looked at seldom, and what is quick is seen quickly.
 pub(crate) struct Pace(Duration);
 
 impl Pace {
     pub(crate) fn new() -> Self {
         Self(POLL_FIRST)
-    }
-
-    /// Something changed: look again soon.
-    pub(crate) fn quicken(&mut self) {
-        self.0 = POLL_FIRST;
     }
 
     pub(crate) async fn pause(&mut self) {

@@ -4,11 +4,25 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::Serialize;
 
+use crate::name::Role;
+
 /// The one template of a deployment.
 pub const TEMPLATE: &str = include_str!("../template.yaml");
 
 /// The logical id that waits until the images are in the repositories.
 pub(crate) const IMAGES_PUSHED: &str = "ImagesPushed";
+
+/// The parameter that says where images come from; its value for this stack's repositories is `push`.
+pub(crate) const IMAGE_SOURCE: &str = "ImageSource";
+
+/// The parameter that names a role's image.
+pub(crate) fn image_parameter(role: Role) -> &'static str {
+    match role {
+        Role::Producer => "ProducerImage",
+        Role::Consumer => "ConsumerImage",
+        Role::ControlPlane => "ControlPlaneImage",
+    }
+}
 
 /// Values for a deployment. A parameter that is absent keeps its value of the last deployment, or the template's default.
 pub type Parameters = BTreeMap<Parameter, String>;
