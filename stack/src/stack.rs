@@ -27,6 +27,11 @@ impl FoundStack {
         parameter.and_then(|parameter| parameter.parameter_value())
     }
 
+    /// Whether CloudFormation would refuse to delete it, or some of its resources would.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.description.enable_termination_protection() == Some(true) || self.parameter("Protect") == Some("true")
+    }
+
     pub(crate) fn reason(&self) -> &str {
         self.description.stack_status_reason().unwrap_or("no reason given")
     }
