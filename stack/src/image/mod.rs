@@ -232,3 +232,6 @@ struct RootFs {
     kind: &'static str,
     diff_ids: [Digest; 1],
 }
+
+#[cfg(test)]
+mod tests;

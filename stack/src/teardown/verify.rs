@@ -19,30 +19,23 @@ pub(super) async fn until_gone(
     work.progress.enter(Phase::Verifying).await;
     let deadline = Instant::now() + GONE;
     let mut pace = Pace::new();
-    let (mut gone, mut here) = (Vec::new(), resources);
+    let (mut gone, mut doubtful, mut here) = (Vec::new(), Vec::new(), resources);
     loop {
-        let mut still_here = Vec::new();
-        for resource in here {
-            if is_gone(work, &resource).await? {
-                work.progress.report(Event::Deleted { resource: resource.clone() }).await;
-                gone.push(resource);
-            } else {
-                still_here.push(resource);
+        for resource in std::mem::take(&mut here) {
+            match existence(work.clients, &resource).await? {
+                Existence::Here => here.push(resource),
+                // Nobody deleted it, and nobody can tell: waiting would not help.
+                Existence::Unknown if resource.owner != Owner::Stack => doubtful.push(resource),
+                Existence::Unknown | Existence::Gone => {
+                    work.progress.report(Event::Deleted { resource: resource.clone() }).await;
+                    gone.push(resource);
+                }
             }
         }
-        here = still_here;
         if here.is_empty() || Instant::now() >= deadline {
+            here.append(&mut doubtful);
             return Ok((gone, here));
         }
         pace.pause().await;
     }
-}
-
-/// What no service can be asked about is gone when CloudFormation deleted it, and a leftover when nobody did.
-async fn is_gone(work: Work<'_>, resource: &Resource) -> Result<bool, CallError> {
-    Ok(match existence(work.clients, resource).await? {
-        Existence::Gone => true,
-        Existence::Here => false,
-        Existence::Unknown => resource.owner == Owner::Stack,
-    })
 }
