@@ -1,5 +1,7 @@
 //! CloudFormation: stacks from a template.
 
+mod template;
+
 use std::sync::Arc;
 
 use crate::{
