@@ -15,6 +15,7 @@ use super::{
     expression::Expression,
     graph, parameters,
     references::{self, Reference},
+    sections::unresolved,
 };
 
 /// What CloudFormation writes in change sets for values that only exist once the change set has been executed.
@@ -92,8 +93,7 @@ impl Bound {
     /// on each other in a circle.
     pub(crate) fn new(template: Arc<Template>, pseudo: Pseudo, given: &Given) -> Result<Self, TemplateError> {
         let parameters = parameters::bind(&template.parameters, given)?;
-        let mut bound =
-            Self { template, pseudo, parameters, conditions: BTreeMap::new(), dependencies: Graph::new() };
+        let mut bound = Self { template, pseudo, parameters, conditions: BTreeMap::new(), dependencies: Graph::new() };
         bound.conditions = bound.evaluate_conditions()?;
         let nothing = BTreeMap::new();
         bound.template.rules.iter().try_for_each(|rule| rule.check(&bound.scope(&nothing)))?;
@@ -130,9 +130,7 @@ impl Bound {
     /// The properties of a resource, once what it depends on is `known`. Always an object.
     pub(crate) fn properties(&self, name: &str, known: &BTreeMap<String, Known>) -> Result<Value, TemplateError> {
         match self.definition(name) {
-            Some(definition) => {
-                Ok(self.scope(known).value(&definition.properties)?.unwrap_or_else(|| json!({})))
-            }
+            Some(definition) => Ok(self.scope(known).value(&definition.properties)?.unwrap_or_else(|| json!({}))),
             None => Err(TemplateError::call(format!("Resource {name} is not part of the stack"))),
         }
     }
@@ -147,7 +145,8 @@ impl Bound {
         if signal.is_null() {
             return Ok(None);
         }
-        let invalid = |what: &str| TemplateError::at(policy.at, format!("Template format error: {what} of resource {name}"));
+        let invalid =
+            |what: &str| TemplateError::at(policy.at, format!("Template format error: {what} of resource {name}"));
         let count = match &signal["Count"] {
             Value::Null => 1,
             count => scalar_text(count).parse().map_err(|_| invalid("invalid ResourceSignal.Count"))?,
@@ -240,7 +239,9 @@ impl Bound {
     fn graph(&self) -> Result<Graph, TemplateError> {
         for definition in self.template.resources.values() {
             if let Some(name) = definition.condition.as_ref().filter(|name| !self.conditions.contains_key(*name)) {
-                let text = format!("Template format error: Unresolved condition dependency {name} in the Resources block of the template");
+                let text = format!(
+                    "Template format error: Unresolved condition dependency {name} in the Resources block of the template"
+                );
                 return Err(TemplateError::at(definition.at, text));
             }
         }
@@ -293,7 +294,6 @@ impl Bound {
         if self.definition(name).is_some() {
             return Ok(());
         }
-        let text = format!("Template format error: Unresolved resource dependencies [{name}] in the {block} block of the template");
-        Err(TemplateError::at(at, text))
+        Err(unresolved(name, at, block))
     }
 }

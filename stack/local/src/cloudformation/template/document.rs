@@ -98,7 +98,7 @@ impl Node {
 }
 
 /// A scalar as CloudFormation writes it into strings.
-pub(super) fn scalar_text(value: &Value) -> String {
+pub(crate) fn scalar_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
@@ -118,9 +118,9 @@ pub(super) fn parse(text: &str) -> Result<Node, TemplateError> {
         })?;
         builder.accept(event, position(&span))?;
     }
-    builder
-        .root
-        .ok_or_else(|| TemplateError::at(Position { line: 1, column: 1 }, "Template format error: the template is empty"))
+    builder.root.ok_or_else(|| {
+        TemplateError::at(Position { line: 1, column: 1 }, "Template format error: the template is empty")
+    })
 }
 
 fn position(span: &Span) -> Position {
@@ -166,9 +166,10 @@ impl Builder {
                 self.begin(at, tag.map(std::borrow::Cow::into_owned), content)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
-            Event::Alias(_) => {
-                Err(TemplateError::at(at, "Template format error: YAML aliases are not allowed in CloudFormation templates"))
-            }
+            Event::Alias(_) => Err(TemplateError::at(
+                at,
+                "Template format error: YAML aliases are not allowed in CloudFormation templates",
+            )),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
                 Ok(())
             }
@@ -233,7 +234,9 @@ fn tagged(node: Node, tag: Option<&Tag>) -> Result<Node, TemplateError> {
     let key = match tag.suffix.as_str() {
         name @ ("Ref" | "Condition") => name.to_owned(),
         name if TAGGED_FUNCTIONS.contains(&name) => format!("Fn::{name}"),
-        _ => return Err(TemplateError::at(at, format!("Template format error: {tag} is not a CloudFormation function"))),
+        _ => {
+            return Err(TemplateError::at(at, format!("Template format error: {tag} is not a CloudFormation function")));
+        }
     };
     Ok(Node { at, kind: Kind::Map(vec![Entry { at, key, value: node }]) })
 }

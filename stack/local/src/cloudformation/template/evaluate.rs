@@ -74,9 +74,10 @@ impl Scope<'_> {
     }
 
     fn named_condition(&self, at: Position, name: &str) -> Result<bool, TemplateError> {
-        self.conditions.get(name).copied().ok_or_else(|| {
-            TemplateError::at(at, format!("Template error: Unresolved condition dependency {name}"))
-        })
+        self.conditions
+            .get(name)
+            .copied()
+            .ok_or_else(|| TemplateError::at(at, format!("Template error: Unresolved condition dependency {name}")))
     }
 
     fn reference(&self, at: Position, name: &str) -> Result<Option<Value>, TemplateError> {
@@ -146,7 +147,9 @@ impl Scope<'_> {
                 if !(1..=CIDR_COUNT_MAX).contains(&count) {
                     return Err(invalid(format!("Fn::Cidr makes 1 to {CIDR_COUNT_MAX} blocks, not {count}")));
                 }
-                cidr::subnets(&self.text(block)?, count, bits).map_err(|text| invalid(format!("Fn::Cidr: {text}")))?.into()
+                cidr::subnets(&self.text(block)?, count, bits)
+                    .map_err(|text| invalid(format!("Fn::Cidr: {text}")))?
+                    .into()
             }
             _ => return Err(invalid(format!("{function:?} has the wrong number of arguments"))),
         })
@@ -193,7 +196,8 @@ impl Scope<'_> {
 
     fn number(&self, expression: &Expression) -> Result<u32, TemplateError> {
         let text = self.text(expression)?;
-        text.parse().map_err(|_| TemplateError::at(expression.at, format!("Template error: {text} is not a whole number")))
+        text.parse()
+            .map_err(|_| TemplateError::at(expression.at, format!("Template error: {text} is not a whole number")))
     }
 
     /// CloudFormation compares values as the texts they are written as.

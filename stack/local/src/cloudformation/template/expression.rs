@@ -77,10 +77,11 @@ impl Expression {
                 [entry] if entry.key == "Ref" => Kind::Ref(entry.value.text("Ref")?),
                 [entry] if entry.key.starts_with("Fn::") => intrinsic(&entry.key, &entry.value)?,
                 _ => Kind::Map(
-                    entries
-                        .iter()
-                        .map(|entry| Ok((entry.key.clone(), Self::parse(&entry.value)?)))
-                        .collect::<Result<_, TemplateError>>()?,
+                    entries.iter().map(|entry| Ok((entry.key.clone(), Self::parse(&entry.value)?))).collect::<Result<
+                        _,
+                        TemplateError,
+                    >>(
+                    )?,
                 ),
             },
         };

@@ -16,6 +16,29 @@ pub(crate) fn reverse(graph: &Graph) -> Graph {
     reversed
 }
 
+/// One order in which a graph without cycles can be built.
+pub(crate) fn order(graph: &Graph) -> Vec<String> {
+    let mut open = graph.clone();
+    let mut order = Vec::new();
+    loop {
+        let free = take_free(&mut open);
+        if free.is_empty() {
+            return order;
+        }
+        order.extend(free);
+    }
+}
+
+/// Takes out what depends on nothing that is still in the graph.
+fn take_free(open: &mut Graph) -> Vec<String> {
+    let free: Vec<String> = open.iter().filter(|(_, needs)| needs.is_empty()).map(|(name, _)| name.clone()).collect();
+    open.retain(|name, _| !free.contains(name));
+    for needs in open.values_mut() {
+        needs.retain(|name| !free.contains(name));
+    }
+    free
+}
+
 /// The resources that take part in a cycle, or in a path between two; empty when the graph can be built.
 pub(super) fn cycle(graph: &Graph) -> Vec<String> {
     let unbuildable = strip(graph.clone());
@@ -24,17 +47,6 @@ pub(super) fn cycle(graph: &Graph) -> Vec<String> {
 
 /// What stays when resources without open dependencies are taken away until there are none.
 fn strip(mut graph: Graph) -> Graph {
-    loop {
-        let free: Vec<String> =
-            graph.iter().filter(|(_, open)| open.is_empty()).map(|(name, _)| name.clone()).collect();
-        if free.is_empty() {
-            return graph;
-        }
-        for name in &free {
-            graph.remove(name);
-        }
-        for open in graph.values_mut() {
-            open.retain(|name| !free.contains(name));
-        }
-    }
+    while !take_free(&mut graph).is_empty() {}
+    graph
 }

@@ -15,7 +15,8 @@ mod rules;
 mod sections;
 
 pub(crate) use bound::{Bound, Known, OutputValue, Pseudo};
-pub(crate) use graph::{Graph, reverse};
+pub(crate) use document::scalar_text;
+pub(crate) use graph::{Graph, order, reverse};
 pub(crate) use parameters::{Given, Parameter};
 pub(crate) use sections::{CreationPolicy, DeletionPolicy, ResourceDefinition, Template};
 

@@ -1,12 +1,6 @@
 //! Rules: what a combination of parameters must satisfy.
 
-use super::{
-    TemplateError,
-    document::Node,
-    evaluate::Scope,
-    expression::Expression,
-    sections::optional_text,
-};
+use super::{TemplateError, document::Node, evaluate::Scope, expression::Expression, sections::optional_text};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Rule {
@@ -31,7 +25,10 @@ impl Rule {
             .iter()
             .map(|node| {
                 let assert = node.get("Assert").ok_or_else(|| {
-                    TemplateError::at(node.at, format!("Template format error: rule {name} has an assertion without Assert."))
+                    TemplateError::at(
+                        node.at,
+                        format!("Template format error: rule {name} has an assertion without Assert."),
+                    )
                 })?;
                 Ok(Assertion {
                     assert: Expression::parse(assert)?,

@@ -7,12 +7,16 @@ use serde_json::Value;
 use super::{
     Parameter, Position, TemplateError,
     document::{self, Kind, Node},
-    expression::Expression,
+    expression::{Expression, Kind as ExpressionKind},
+    references,
     rules::Rule,
 };
 
 /// Source: the AWS quota "Resources" of a template.
 const RESOURCES_MAX: usize = 500;
+
+/// Source: the greatest `Timeout` of a wait condition.
+const WAIT_CONDITION_SECONDS_MAX: u32 = 43_200;
 
 /// Two levels of names over a scalar or a list.
 pub(super) type Mapping = BTreeMap<String, BTreeMap<String, Value>>;
@@ -58,6 +62,15 @@ pub(crate) struct CreationPolicy {
     pub(crate) timeout: std::time::Duration,
 }
 
+impl CreationPolicy {
+    /// What a wait condition with a handle says in its own properties: `Count`, and `Timeout` in seconds.
+    pub(crate) fn of_wait_condition(properties: &Value) -> Self {
+        let number = |name: &str| document::scalar_text(&properties[name]).parse::<u32>().ok();
+        let timeout = std::time::Duration::from_secs(number("Timeout").unwrap_or(WAIT_CONDITION_SECONDS_MAX).into());
+        Self { count: number("Count").unwrap_or(1) as usize, timeout }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct OutputDefinition {
     pub(super) description: Option<String>,
@@ -82,7 +95,10 @@ impl Template {
             ));
         }
         if resources.len() > RESOURCES_MAX {
-            let text = format!("Template format error: Number of resources, {}, is greater than maximum allowed, {RESOURCES_MAX}", resources.len());
+            let text = format!(
+                "Template format error: Number of resources, {}, is greater than maximum allowed, {RESOURCES_MAX}",
+                resources.len()
+            );
             return Err(TemplateError::at(root.at, text));
         }
         Ok(Self {
@@ -95,6 +111,42 @@ impl Template {
             outputs: section(&root, "Outputs", output)?,
         })
     }
+}
+
+impl Template {
+    /// Whether every reference leads to a parameter or resource, whatever the conditions turn out to be.
+    pub(crate) fn check_references(&self) -> Result<(), TemplateError> {
+        let blocks = self.resources.values().map(|resource| ("Resources", &resource.properties));
+        let blocks = blocks.chain(self.outputs.values().map(|output| ("Outputs", &output.value)));
+        for (block, expression) in blocks {
+            for reference in references::of(expression, &BTreeMap::new()) {
+                let known = self.resources.contains_key(reference.name)
+                    || (!reference.is_attribute && self.is_parameter(reference.name));
+                if !known {
+                    return Err(unresolved(reference.name, reference.at, block));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_parameter(&self, name: &str) -> bool {
+        name.starts_with("AWS::") || self.parameters.contains_key(name)
+    }
+}
+
+impl ResourceDefinition {
+    /// Whether the property is written down, whatever its value turns out to be.
+    pub(crate) fn has_property(&self, name: &str) -> bool {
+        matches!(&self.properties.kind, ExpressionKind::Map(members) if members.iter().any(|(known, _)| known == name))
+    }
+}
+
+pub(super) fn unresolved(name: &str, at: Position, block: &str) -> TemplateError {
+    let text = format!(
+        "Template format error: Unresolved resource dependencies [{name}] in the {block} block of the template"
+    );
+    TemplateError::at(at, text)
 }
 
 fn check_sections(root: &Node) -> Result<(), TemplateError> {
@@ -120,7 +172,9 @@ fn check_sections(root: &Node) -> Result<(), TemplateError> {
     }
     match root.get("AWSTemplateFormatVersion").map(|node| (node, node.str())) {
         None | Some((_, Some("2010-09-09"))) => Ok(()),
-        Some((node, _)) => Err(TemplateError::at(node.at, "Template format error: unsupported AWSTemplateFormatVersion")),
+        Some((node, _)) => {
+            Err(TemplateError::at(node.at, "Template format error: unsupported AWSTemplateFormatVersion"))
+        }
     }
 }
 
@@ -158,7 +212,8 @@ fn resource(name: &str, node: &Node) -> Result<ResourceDefinition, TemplateError
         return Err(TemplateError::at(entry.at, format!("Invalid template resource property '{}'", entry.key)));
     }
     let Some(type_name) = node.get("Type") else {
-        let text = format!("Template format error: [/Resources/{name}] Every Resources object must contain a Type member.");
+        let text =
+            format!("Template format error: [/Resources/{name}] Every Resources object must contain a Type member.");
         return Err(TemplateError::at(node.at, text));
     };
     let properties = match node.get("Properties") {
@@ -166,7 +221,7 @@ fn resource(name: &str, node: &Node) -> Result<ResourceDefinition, TemplateError
             properties.map(&format!("Properties of resource {name}"))?;
             Expression::parse(properties)?
         }
-        None => Expression { at: node.at, kind: super::expression::Kind::Map(Vec::new()) },
+        None => Expression { at: node.at, kind: ExpressionKind::Map(Vec::new()) },
     };
     Ok(ResourceDefinition {
         at: node.at,

@@ -113,24 +113,56 @@ fn json_templates_are_read_too() {
 
 #[test]
 fn errors_name_the_resource_and_the_place() {
-    let resource = |properties: &str| format!("Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties:\n      P: {properties}\n");
+    let resource = |properties: &str| {
+        format!("Resources:\n  A:\n    Type: AWS::EC2::VPC\n    Properties:\n      P: {properties}\n")
+    };
     let table: [(String, &str); 16] = [
-        (resource("!Ref Nowhere"), "Template format error: Unresolved resource dependencies [Nowhere] in the Resources block of the template (line 5, column 10)"),
+        (
+            resource("!Ref Nowhere"),
+            "Template format error: Unresolved resource dependencies [Nowhere] in the Resources block of the template (line 5, column 10)",
+        ),
         (resource("!Reff A"), "Template format error: !Reff is not a CloudFormation function (line 5, column 10)"),
-        (resource("!ImportValue x"), "Template error: localcloud does not support Fn::ImportValue: pass the value as a parameter (line 5, column 10)"),
+        (
+            resource("!ImportValue x"),
+            "Template error: localcloud does not support Fn::ImportValue: pass the value as a parameter (line 5, column 10)",
+        ),
         (resource("!Join [a]"), "Template error: Fn::Join takes 2 arguments, not 1 (line 5, column 10)"),
-        (resource("!GetAtt A"), "Template error: every Fn::GetAtt object requires two non-empty parameters, the resource name and the resource attribute (line 5, column 10)"),
-        (resource("!Sub '${a b}'"), "Template error: variable names in Fn::Sub syntax must contain only alphanumeric characters, underscores, periods, and colons: ${a b} (line 5, column 10)"),
-        (resource("[1"), "Template format error: YAML not well-formed: while parsing a flow sequence, expected ',' or ']' (line 6, column 1)"),
-        (resource("&x 1\n      Q: *x"), "Template format error: YAML aliases are not allowed in CloudFormation templates (line 6, column 10)"),
+        (
+            resource("!GetAtt A"),
+            "Template error: every Fn::GetAtt object requires two non-empty parameters, the resource name and the resource attribute (line 5, column 10)",
+        ),
+        (
+            resource("!Sub '${a b}'"),
+            "Template error: variable names in Fn::Sub syntax must contain only alphanumeric characters, underscores, periods, and colons: ${a b} (line 5, column 10)",
+        ),
+        (
+            resource("[1"),
+            "Template format error: YAML not well-formed: while parsing a flow sequence, expected ',' or ']' (line 6, column 1)",
+        ),
+        (
+            resource("&x 1\n      Q: *x"),
+            "Template format error: YAML aliases are not allowed in CloudFormation templates (line 6, column 10)",
+        ),
         (resource("1\n      P: 2"), "Template format error: duplicate key P (line 6, column 7)"),
         (resource("!Ref A"), "Circular dependency between resources: [A] (line 3, column 5)"),
-        ("Resources: {}".to_owned(), "Template format error: At least one Resources member must be defined. (line 1, column 1)"),
+        (
+            "Resources: {}".to_owned(),
+            "Template format error: At least one Resources member must be defined. (line 1, column 1)",
+        ),
         ("Resources:\n  A: {Typ: x}".to_owned(), "Invalid template resource property 'Typ' (line 2, column 7)"),
         ("Foo: 1\nResources: {}".to_owned(), "Invalid template property or properties [Foo] (line 1, column 1)"),
-        ("Transform: x\nResources: {}".to_owned(), "Template error: localcloud does not support Transform (line 1, column 1)"),
-        (resource("1\n    Condition: Nope"), "Template format error: Unresolved condition dependency Nope in the Resources block of the template (line 3, column 5)"),
-        (resource("1\nOutputs:\n  O: {Value: !GetAtt B.Arn}"), "Template format error: Unresolved resource dependencies [B] in the Outputs block of the template (line 7, column 14)"),
+        (
+            "Transform: x\nResources: {}".to_owned(),
+            "Template error: localcloud does not support Transform (line 1, column 1)",
+        ),
+        (
+            resource("1\n    Condition: Nope"),
+            "Template format error: Unresolved condition dependency Nope in the Resources block of the template (line 3, column 5)",
+        ),
+        (
+            resource("1\nOutputs:\n  O: {Value: !GetAtt B.Arn}"),
+            "Template format error: Unresolved resource dependencies [B] in the Outputs block of the template (line 7, column 14)",
+        ),
     ];
     for (text, expected) in table {
         assert_eq!(refusal(&text, &[]), expected, "{text}");
@@ -140,19 +172,33 @@ fn errors_name_the_resource_and_the_place() {
 #[test]
 fn parameters_are_held_to_their_declaration() {
     let text = |declaration: &str| {
-        format!("Parameters:\n  P: {{{declaration}}}\nResources: {{A: {{Type: AWS::EC2::VPC, Properties: {{V: !Ref P}}}}}}")
+        format!(
+            "Parameters:\n  P: {{{declaration}}}\nResources: {{A: {{Type: AWS::EC2::VPC, Properties: {{V: !Ref P}}}}}}"
+        )
     };
     let number = "Type: Number, MinValue: 1, MaxValue: 10";
     let table = [
         ("Type: String", None, "Parameters: [P] must have values"),
-        ("Type: String, AllowedValues: [a, b]", Some("c"), "Parameter 'P' must be one of AllowedValues: a, b (line 2, column 6)"),
-        ("Type: String, AllowedPattern: '[a-z]+'", Some("a1"), "Parameter 'P' must match pattern [a-z]+ (line 2, column 6)"),
+        (
+            "Type: String, AllowedValues: [a, b]",
+            Some("c"),
+            "Parameter 'P' must be one of AllowedValues: a, b (line 2, column 6)",
+        ),
+        (
+            "Type: String, AllowedPattern: '[a-z]+'",
+            Some("a1"),
+            "Parameter 'P' must match pattern [a-z]+ (line 2, column 6)",
+        ),
         (
             "Type: String, AllowedPattern: '[a-z]+', ConstraintDescription: letters only",
             Some("1"),
             "Parameter P failed to satisfy constraint: letters only (line 2, column 6)",
         ),
-        ("Type: String, MinLength: 2", Some("a"), "Parameter 'P' must contain at least 2 characters (line 2, column 6)"),
+        (
+            "Type: String, MinLength: 2",
+            Some("a"),
+            "Parameter 'P' must contain at least 2 characters (line 2, column 6)",
+        ),
         (number, Some("0"), "Parameter 'P' must be a number not less than 1 (line 2, column 6)"),
         (number, Some("11"), "Parameter 'P' must be a number not greater than 10 (line 2, column 6)"),
         (number, Some("many"), "Parameter 'P' must be a number (line 2, column 6)"),
@@ -223,22 +269,12 @@ fn graphs() -> impl Strategy<Value = Graph> {
     })
 }
 
-/// One order in which a graph can be built.
-fn order(graph: &Graph) -> Vec<String> {
-    let mut done: Vec<String> = Vec::new();
-    while done.len() < graph.len() {
-        let next = graph.iter().find(|(name, needs)| !done.contains(name) && needs.iter().all(|need| done.contains(need)));
-        done.push(next.map(|(name, _)| name.clone()).expect("a graph without cycles always has a next resource"));
-    }
-    done
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn the_order_of_deletion_is_the_reverse_of_a_valid_order_of_creation(graph in graphs()) {
-        let mut created = order(&reverse(&graph));
+        let mut created = graph::order(&reverse(&graph));
         created.reverse();
         for (index, name) in created.iter().enumerate() {
             prop_assert!(graph[name].iter().all(|need| created[..index].contains(need)));
