@@ -113,7 +113,8 @@ impl Operation {
             self.enter_resource(name, ResourceStatus::InProgress(action), initiated);
         };
         let request = self.request(name, desired, &identify);
-        let provisioned = provision::create(desired.kind, &request).await.map_err(|failure| fail(failure.to_string()))?;
+        let provisioned =
+            provision::create(desired.kind, &request).await.map_err(|failure| fail(failure.to_string()))?;
         if let Some(policy) = policy {
             self.await_signals(name, policy).await.map_err(fail)?;
         }

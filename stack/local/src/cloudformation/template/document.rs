@@ -235,7 +235,10 @@ fn tagged(node: Node, tag: Option<&Tag>) -> Result<Node, TemplateError> {
         name @ ("Ref" | "Condition") => name.to_owned(),
         name if TAGGED_FUNCTIONS.contains(&name) => format!("Fn::{name}"),
         _ => {
-            return Err(TemplateError::at(at, format!("Template format error: {tag} is not a CloudFormation function")));
+            return Err(TemplateError::at(
+                at,
+                format!("Template format error: {tag} is not a CloudFormation function"),
+            ));
         }
     };
     Ok(Node { at, kind: Kind::Map(vec![Entry { at, key, value: node }]) })
