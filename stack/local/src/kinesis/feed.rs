@@ -40,7 +40,7 @@ fn collect(account: &Account) -> Vec<Datum> {
 fn of_stream(stream: &mut Stream, now: Moment) -> Vec<Datum> {
     let mut data = Vec::new();
     let name = ("StreamName", stream.name.clone());
-    drain(&mut stream.meter, &[name.clone()], now, &mut data);
+    drain(&mut stream.meter, std::slice::from_ref(&name), now, &mut data);
     for shard in &mut stream.shards {
         drain(&mut shard.meter, &[name.clone(), ("ShardId", shard.id.to_string())], now, &mut data);
     }

@@ -34,7 +34,8 @@ pub struct Kinesis {
 impl Kinesis {
     pub(crate) fn new(context: Context, settings: Settings) -> Arc<Self> {
         let account = Arc::new(Account::open(&context, settings));
-        context.tasks.spawn(feed::run(account.clone(), context.peers.clone()));
+        let Context { tasks, peers, .. } = context;
+        tasks.spawn(feed::run(account.clone(), peers));
         Arc::new(Self { account })
     }
 

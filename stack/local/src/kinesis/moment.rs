@@ -15,7 +15,6 @@ impl Moment {
     }
 
     /// From the number that awsJson writes: seconds with a fraction. Negative input is the epoch.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float casts saturate")]
     pub(crate) fn from_fractional_seconds(seconds: f64) -> Self {
         Self((seconds * 1000.0).round() as u64)
     }
@@ -29,7 +28,6 @@ impl Moment {
     }
 
     /// As awsJson writes timestamps.
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this era need 41 of the 52 bits")]
     pub(crate) fn fractional_seconds(self) -> f64 {
         self.0 as f64 / 1000.0
     }

@@ -109,10 +109,11 @@ impl Subscription {
     /// The next frame, with the subscription unless this frame is its last. None at the end of its time.
     async fn next(mut self) -> Option<(Bytes, Option<Self>)> {
         let account = self.account.clone();
-        account.stopping.run_until_cancelled(self.wait_for_frame()).await??.map_or_else(
-            |error| Some((error, None)),
-            |(frame, ended)| Some((frame, (!ended).then_some(self))),
-        )
+        account
+            .stopping
+            .run_until_cancelled(self.wait_for_frame())
+            .await??
+            .map_or_else(|error| Some((error, None)), |(frame, ended)| Some((frame, (!ended).then_some(self))))
     }
 
     /// The next event and whether it is the last, or the exception that ends the subscription.
@@ -139,7 +140,8 @@ impl Subscription {
                 Delivery::Idle(_) if Instant::now() >= heartbeat => return Some(self.silence()),
                 Delivery::Idle(until) => until,
             };
-            let until = until.map_or(heartbeat, |until| Instant::now() + until.since(now).max(Duration::from_millis(1)));
+            let until =
+                until.map_or(heartbeat, |until| Instant::now() + until.since(now).max(Duration::from_millis(1)));
             tokio::select! {
                 () = changed => {}
                 () = tokio::time::sleep_until(until.min(heartbeat).min(self.ends)) => {}
@@ -150,9 +152,9 @@ impl Subscription {
     /// An event without records, which shows that the subscription is alive.
     fn silence(&mut self) -> Result<(Bytes, bool), Bytes> {
         let now = self.account.now();
-        let empty = self.cell.look(now, |stream| {
-            stream.shard(self.place.shard).map(|shard| shard.read(self.place.index, 0, 0, now))
-        });
+        let empty = self
+            .cell
+            .look(now, |stream| stream.shard(self.place.shard).map(|shard| shard.read(self.place.index, 0, 0, now)));
         match empty {
             Some(empty) => self.event(&empty),
             None => Err(self.exception("ResourceNotFoundException")),

@@ -77,7 +77,6 @@ fn hash_range(shard: &Shard) -> Value {
     json!({ "StartingHashKey": shard.range.start.to_string(), "EndingHashKey": shard.range.end.to_string() })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 pub(crate) fn unwritable(error: impl std::error::Error) -> AwsError {
     AwsError::internal(format!("the answer cannot be written: {error}"))
 }

@@ -32,7 +32,6 @@ impl Bucket {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "quotas and sizes are far below 2^52")]
 fn exact(amount: u64) -> f64 {
     amount as f64
 }

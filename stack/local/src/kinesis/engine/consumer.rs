@@ -39,7 +39,13 @@ pub(crate) struct Consumer {
 
 impl Consumer {
     /// A consumer that is being created until `until`.
-    pub(crate) fn new(stream_arn: &str, name: &str, tags: BTreeMap<String, String>, now: Moment, until: Moment) -> Self {
+    pub(crate) fn new(
+        stream_arn: &str,
+        name: &str,
+        tags: BTreeMap<String, String>,
+        now: Moment,
+        until: Moment,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             arn: format!("{stream_arn}/consumer/{name}:{}", now.seconds()),

@@ -50,10 +50,7 @@ mod tests {
     #[test]
     fn three_shards_have_the_ranges_that_aws_gives_them() {
         let starts: Vec<_> = HashRange::uniform(3).map(|range| range.start.to_string()).collect();
-        assert_eq!(
-            starts,
-            ["0", "113427455640312821154458202477256070485", "226854911280625642308916404954512140970"]
-        );
+        assert_eq!(starts, ["0", "113427455640312821154458202477256070485", "226854911280625642308916404954512140970"]);
     }
 
     #[test]

@@ -130,10 +130,12 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn add(&mut self, metric: Metric, value: f64, now: Moment) {
         self.roll(now);
-        self.current
-            .entry(metric)
-            .and_modify(|statistics| statistics.add(value))
-            .or_insert(Statistics { sum: value, count: 1.0, minimum: value, maximum: value });
+        self.current.entry(metric).and_modify(|statistics| statistics.add(value)).or_insert(Statistics {
+            sum: value,
+            count: 1.0,
+            minimum: value,
+            maximum: value,
+        });
     }
 
     /// The minutes that are over, with the moment each began. They are handed out once.
@@ -154,7 +156,6 @@ impl Meter {
 }
 
 /// A count or a size as a sample.
-#[expect(clippy::cast_precision_loss, reason = "counts and sizes of a minute are far below 2^52")]
 pub(crate) fn sample(value: u64) -> f64 {
     value as f64
 }

@@ -60,10 +60,7 @@ mod tests {
         let third = hash::boundary(1, 3);
         let half = hash::boundary(1, 2);
         let changes = plan(2, 3);
-        assert_eq!(
-            changes,
-            [Change::Split(third), Change::Split(hash::boundary(2, 3)), Change::Merge(half)]
-        );
+        assert_eq!(changes, [Change::Split(third), Change::Split(hash::boundary(2, 3)), Change::Merge(half)]);
         assert_eq!(peak(2, &changes), 4);
     }
 }

@@ -63,7 +63,6 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     vec(deed, 1..40)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a pick")]
 fn pick(count: usize, fraction: f64) -> usize {
     (count as f64 * fraction) as usize
 }
@@ -82,11 +81,8 @@ impl World {
     }
 
     fn perform(&mut self, deed: &Deed) {
-        let open: Vec<(String, HashKey, HashKey)> = self
-            .stream
-            .open_shards()
-            .map(|shard| (shard.id.to_string(), shard.range.start, shard.range.end))
-            .collect();
+        let open: Vec<(String, HashKey, HashKey)> =
+            self.stream.open_shards().map(|shard| (shard.id.to_string(), shard.range.start, shard.range.end)).collect();
         // Refusals are right, too: a stream that is being resharded, shards that cannot be split further.
         match *deed {
             Deed::Split { shard, at } => {

@@ -80,7 +80,8 @@ impl Stream {
                 }
             }
             Change::Merge(key) => {
-                let (Some(upper), Some(lower)) = (self.route_of(key), key.checked_sub(1).and_then(|k| self.route_of(k)))
+                let (Some(upper), Some(lower)) =
+                    (self.route_of(key), key.checked_sub(1).and_then(|k| self.route_of(k)))
                 else {
                     return;
                 };

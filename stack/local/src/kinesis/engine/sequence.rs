@@ -39,7 +39,6 @@ impl SequenceNumber {
     }
 
     /// Reads a number that [`fmt::Display`] wrote. None for any other text.
-    #[expect(clippy::cast_possible_truncation, reason = "each field is cut to its width")]
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.len() != DIGITS || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
@@ -58,7 +57,6 @@ impl SequenceNumber {
 }
 
 /// `top * 10^38 + rest`, as the upper 64 and the lower 128 bits.
-#[expect(clippy::cast_possible_truncation, reason = "a product is taken apart into its words")]
 fn widen(top: u64, rest: u128) -> Option<(u64, u128)> {
     let low_product = u128::from(top) * u128::from(TEN_TO_38 as u64);
     let high_product = u128::from(top) * (TEN_TO_38 >> 64);
@@ -69,7 +67,6 @@ fn widen(top: u64, rest: u128) -> Option<(u64, u128)> {
 }
 
 /// Divides a number of three 64-bit words, most significant first, in place and returns the remainder.
-#[expect(clippy::cast_possible_truncation, reason = "the quotient of a word by a larger divisor fits a word")]
 fn divide(words: &mut [u64; 3], divisor: u64) -> u64 {
     words.iter_mut().fold(0, |remainder, word| {
         let dividend = u128::from(remainder) << 64 | u128::from(*word);
@@ -79,7 +76,6 @@ fn divide(words: &mut [u64; 3], divisor: u64) -> u64 {
 }
 
 impl fmt::Display for SequenceNumber {
-    #[expect(clippy::cast_possible_truncation, reason = "a number is taken apart into its words")]
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (high, low) = self.bits();
         let mut words = [high, (low >> 64) as u64, low as u64];

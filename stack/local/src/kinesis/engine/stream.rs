@@ -175,9 +175,7 @@ impl Stream {
 
     /// The shards that continue `parent`, once it is closed.
     pub(crate) fn children(&self, parent: ShardId) -> impl Iterator<Item = &Shard> {
-        self.shards
-            .iter()
-            .filter(move |shard| shard.parent == Some(parent) || shard.adjacent_parent == Some(parent))
+        self.shards.iter().filter(move |shard| shard.parent == Some(parent) || shard.adjacent_parent == Some(parent))
     }
 
     pub(crate) fn retention(&self) -> Duration {

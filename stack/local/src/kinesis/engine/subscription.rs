@@ -67,10 +67,9 @@ impl Stream {
         let Some(consumer) = self.consumers.iter_mut().find(|consumer| consumer.arn == consumer_arn) else {
             return Delivery::Gone;
         };
-        let (Some(subscription), Some(shard)) = (
-            consumer.subscriptions.get_mut(&id),
-            self.shards.iter().find(|shard| shard.id == id),
-        ) else {
+        let (Some(subscription), Some(shard)) =
+            (consumer.subscriptions.get_mut(&id), self.shards.iter().find(|shard| shard.id == id))
+        else {
             return Delivery::Gone;
         };
         if subscription.call != call {

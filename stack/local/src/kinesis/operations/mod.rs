@@ -17,8 +17,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{account::Account, subscribe};
-pub(super) use read::parse_start;
 use crate::service::{AwsError, Call, Reply};
+pub(super) use read::parse_start;
 
 /// Answers one call.
 pub(super) fn answer(account: &Arc<Account>, call: &Call) -> Result<Reply, AwsError> {

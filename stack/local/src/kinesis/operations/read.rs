@@ -103,8 +103,7 @@ pub(super) fn get_records(account: &Account, call: &Call) -> Result<Reply, AwsEr
         let rule = format!("have value between 1 and {}", settings.get_records_max);
         return Err(fault::constraint("limit", records, &rule));
     }
-    let place =
-        ShardIterator::decode(&input.shard_iterator).ok_or_else(|| fault::invalid("Invalid ShardIterator."))?;
+    let place = ShardIterator::decode(&input.shard_iterator).ok_or_else(|| fault::invalid("Invalid ShardIterator."))?;
     if began.since(place.issued) > settings.iterator_lifetime {
         return Err(fault::iterator_expired(place.issued, began, settings));
     }

@@ -122,10 +122,7 @@ struct TagInput {
 
 pub(super) fn tag_resource(account: &Account, call: &Call) -> Result<Reply, AwsError> {
     let input: TagInput = call.input()?;
-    input
-        .resource
-        .cell(account)?
-        .change(account.now(), |stream| add(input.resource.tags(stream)?, input.tags))?;
+    input.resource.cell(account)?.change(account.now(), |stream| add(input.resource.tags(stream)?, input.tags))?;
     Ok(Reply::empty())
 }
 
