@@ -138,7 +138,7 @@ fn first_page(stream: &Stream, input: &Input, now: Moment) -> Result<(Filter, Op
     let Some(filter) = &input.shard_filter else { return Ok((Filter::From(horizon), after)) };
     let timestamp = || {
         let seconds = filter.timestamp.ok_or_else(|| fault::invalid("This ShardFilter needs a Timestamp."))?;
-        Ok(Moment::from_fractional_seconds(seconds).max(horizon))
+        Ok::<_, AwsError>(Moment::from_fractional_seconds(seconds).max(horizon))
     };
     Ok(match filter.r#type.as_str() {
         "AT_TRIM_HORIZON" => (Filter::At(horizon), after),
