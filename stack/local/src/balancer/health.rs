@@ -1,8 +1,9 @@
 //! Health of targets: what counts as healthy, and the checks that find out.
 
-use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::future::{self, Either};
 use http_body_util::Empty;
 use hyper::{Request, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
@@ -126,14 +127,12 @@ async fn check(target: SocketAddr, checks: &Checks) -> Result<(), String> {
         .body(Empty::<Bytes>::new())
         .map_err(|error| failed(&error))?;
     let exchange = sender.send_request(request);
-    tokio::pin!(connection);
-    let response = tokio::select! {
-        response = exchange => response.map_err(|error| failed(&error))?,
-        ended = connection.as_mut() => return Err(failed(&match ended {
-            Ok(()) => "the target closed the connection".to_owned(),
-            Err(error) => error.to_string(),
-        })),
+    // The connection may end with the answer; then the answer is there all the same.
+    let answer = match future::select(pin!(exchange), pin!(connection)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right((_, exchange)) => exchange.await,
     };
+    let response = answer.map_err(|error| failed(&error))?;
     let status = response.status().as_u16();
     if checks.matcher.iter().any(|range| range.contains(&status)) {
         Ok(())
