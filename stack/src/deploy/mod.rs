@@ -43,6 +43,7 @@ pub struct Request {
 
 /// Where tasks get their images from.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one for a deployment, and it is only borrowed")]
 pub enum Images {
     /// Pushed to the deployment's own repositories while the stack is created.
     Push(PerRole<Image>),

@@ -1,5 +1,6 @@
 //! The services come to rest: the control plane first, or it would start again what is being stopped.
 
+use aws_sdk_ecs::types::Service;
 use tokio::time::Instant;
 
 use super::Work;
@@ -41,7 +42,7 @@ async fn scale_to_zero(work: Work<'_>, service: &Resource, name: &str) -> Result
     loop {
         let request = work.clients.ecs.describe_services().set_cluster(cluster.clone()).services(&service.id);
         let answer = call("ecs:DescribeServices", request.send()).await?;
-        let running = answer.services().first().map_or(0, |service| service.running_count());
+        let running = answer.services().first().map_or(0, Service::running_count);
         let running = u32::try_from(running).unwrap_or_default();
         if reported != Some(running) {
             let (service, rollout) = (name.to_owned(), String::new());

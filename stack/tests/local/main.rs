@@ -1,0 +1,7 @@
+//! Deployments against localcloud, through the SDK alone.
+
+mod endpoint;
+mod guards;
+mod lifecycle;
+mod push;
+mod stand_in;
