@@ -40,22 +40,26 @@ impl CallError {
 }
 
 /// Sends a request and names it in its error.
-pub(crate) async fn call<T, E, R>(
+pub(crate) fn call<T, E, R>(
     operation: &'static str,
     send: impl Future<Output = Result<T, SdkError<E, R>>>,
-) -> Result<T, CallError>
+) -> impl Future<Output = Result<T, CallError>>
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    send.await.map_err(|error| match error.as_service_error() {
-        Some(refusal) => CallError::Refused {
-            operation,
-            code: refusal.code().unwrap_or("no code").to_owned(),
-            message: refusal.message().unwrap_or("no message").to_owned(),
-        },
-        None => CallError::Unanswered { operation, source: error.into() },
-    })
+    // The SDK's futures take kilobytes each, and every caller up the stack would hold room for all of its own.
+    let sending = Box::pin(send);
+    async move {
+        sending.await.map_err(|error| match error.as_service_error() {
+            Some(refusal) => CallError::Refused {
+                operation,
+                code: refusal.code().unwrap_or("no code").to_owned(),
+                message: refusal.message().unwrap_or("no message").to_owned(),
+            },
+            None => CallError::Unanswered { operation, source: error.into() },
+        })
+    }
 }
 
 /// Turns "this does not exist" into `None`.
