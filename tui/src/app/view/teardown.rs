@@ -1,0 +1,88 @@
+//! The teardown: inventory, typed confirmation, progress, result.
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+    widgets::Paragraph,
+};
+use stack::teardown::Report;
+
+use super::Palette;
+use crate::{
+    app::{
+        model::Model,
+        teardown::{Confirmation, Steps, Teardown},
+    },
+    output::text::clean,
+    wording::operation::{self, resource_words},
+};
+
+pub(super) fn draw(model: &Model, screen: &Teardown, palette: Palette, frame: &mut Frame<'_>, area: Rect) {
+    let title = format!("teardown of {}", model.deployment.name);
+    match screen {
+        Teardown::Loading => {
+            let text = Paragraph::new("reading what would be removed ...");
+            frame.render_widget(text.block(palette.panel(&title)), area);
+        }
+        Teardown::Confirm(confirmation) => confirm(model, confirmation, palette, frame, area),
+        Teardown::Running(steps) => progress(&title, steps, Vec::new(), palette, frame, area),
+        Teardown::Ended { steps, result } => progress(&title, steps, ending(result, palette), palette, frame, area),
+    }
+}
+
+fn confirm(model: &Model, confirmation: &Confirmation, palette: Palette, frame: &mut Frame<'_>, area: Rect) {
+    let [list, question] = Layout::vertical([Constraint::Fill(1), Constraint::Length(5)]).areas(area);
+    let name = &model.deployment.name;
+    let resources = confirmation.resources();
+    let block = palette.panel(&format!("teardown of {name}: {} resources", resources.len()));
+    let visible = usize::from(block.inner(list).height);
+    let shown = resources.iter().skip(confirmation.scroll).take(visible);
+    let lines: Vec<_> = shown.map(|resource| Line::raw(clean(&resource_words(resource)).into_owned())).collect();
+    frame.render_widget(Paragraph::new(lines).block(block), list);
+    let text = if resources.is_empty() {
+        vec![Line::raw("Nothing of this deployment exists: there is nothing to remove.")]
+    } else {
+        let place = confirmation.place();
+        let place = format!("account {}, {}", clean(&place.account), clean(&place.region));
+        vec![
+            Line::styled(format!("Removes it all with its data for good: {place}"), palette.bad()),
+            Line::raw(format!("Type {} and press Enter; Esc cancels.", clean(name))),
+            Line::from(vec![Span::styled("> ", palette.key()), Span::raw(format!("{}▏", confirmation.typed()))]),
+        ]
+    };
+    frame.render_widget(Paragraph::new(text).block(palette.panel("confirm")), question);
+}
+
+/// The newest steps, with what is to be said below them.
+fn progress(
+    title: &str,
+    steps: &Steps,
+    below: Vec<Line<'static>>,
+    palette: Palette,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
+    let block = palette.panel(title);
+    let visible = usize::from(block.inner(area).height).saturating_sub(below.len());
+    let events = steps.events();
+    let shown = &events[events.len().saturating_sub(visible)..];
+    let mut lines: Vec<_> = shown.iter().map(|event| palette.worded(&operation::line(event))).collect();
+    lines.extend(below);
+    frame.render_widget(Paragraph::new(lines).block(block), area);
+}
+
+fn ending(result: &Result<Report, String>, palette: Palette) -> Vec<Line<'static>> {
+    match result {
+        Ok(report) if report.leftovers.is_empty() => {
+            vec![Line::styled(format!("✓ {} resources removed, nothing is left", report.deleted.len()), palette.good())]
+        }
+        Ok(report) => {
+            let title = format!("✗ {} left over:", report.leftovers.len());
+            let leftovers = report.leftovers.iter();
+            let lines = leftovers.map(|resource| Line::raw(format!("  {}", clean(&resource_words(resource)))));
+            std::iter::once(Line::styled(title, palette.bad())).chain(lines).collect()
+        }
+        Err(problem) => vec![Line::styled(format!("✗ {}", clean(problem)), palette.bad())],
+    }
+}

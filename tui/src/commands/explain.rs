@@ -1,0 +1,69 @@
+//! `ctl explain`: decisions with their reasons.
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use controlplane::decide::Decision;
+use owo_colors::{OwoColorize, Style};
+use serde::Serialize;
+
+use crate::{
+    failure::Exit,
+    output::{FormatArgs, Writer, text::clean},
+    target::{Global, Target},
+    wording::{Tone, decision},
+};
+
+/// Show what the control plane decided and why: each rule, the numbers it used, what stopped it
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  ctl explain
+  ctl explain --last 50
+  ctl explain --output jsonl | jq -c '.plan.actions[]'")]
+pub(super) struct Args {
+    /// How many decisions, counted from the newest
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    last: u16,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    version: u32,
+    /// The newest last, as it happened.
+    decisions: &'a [Decision],
+}
+
+pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
+    let target = Target::resolve(global).await?;
+    let mut decisions = target.control_table().decisions(target.name.as_str(), None, args.last.into()).await?;
+    decisions.reverse();
+    let document = Document { version: 1, decisions: &decisions };
+    Writer::from(args.format).list(&document, &decisions, || text(&decisions))?;
+    Ok(Exit::Done)
+}
+
+fn text(decisions: &[Decision]) -> String {
+    if decisions.is_empty() {
+        return "no decisions yet".to_owned();
+    }
+    let paragraphs: Vec<_> = decisions.iter().map(paragraph).collect();
+    paragraphs.join("\n\n")
+}
+
+fn paragraph(decision: &Decision) -> String {
+    let lines = decision::lines(decision);
+    let lines: Vec<_> = lines.iter().map(|line| clean(&line.text).style(style(line.tone)).to_string()).collect();
+    lines.join("\n")
+}
+
+fn style(tone: Tone) -> Style {
+    match tone {
+        Tone::Title => Style::new().bold(),
+        Tone::Change => Style::new().cyan().bold(),
+        Tone::Held => Style::new().yellow(),
+        Tone::Quiet => Style::new().dimmed(),
+        Tone::Done => Style::new().green(),
+        Tone::Bad => Style::new().red().bold(),
+    }
+}

@@ -1,0 +1,102 @@
+//! `ctl status`: the deployment as the control plane last saw it.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use controlplane::record::Status;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    clock,
+    failure::{Exit, Failure},
+    output::{FormatArgs, Table, Writer, text::clean},
+    target::{Global, Target},
+    wording::{decision, figures},
+};
+
+/// Show conditions, counts, rates and lag as the control plane last saw them
+///
+/// A value that nobody could read is `?`, and absent in JSON.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  ctl status
+  ctl status --output json | jq '.conditions[] | select(.status)'")]
+pub(super) struct Args {
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// The stored status and how old it is.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    heartbeat_age_ms: i128,
+    #[serde(flatten)]
+    status: &'a Status,
+}
+
+pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
+    let target = Target::resolve(global).await?;
+    let status = target.control_table().status(target.name.as_str()).await?.ok_or_else(|| {
+        Failure::failed(format!("the control plane of {} has not written a status yet", target.name))
+            .hint("`ctl logs controlplane` shows what it does")
+    })?;
+    let now = clock::now();
+    let document = Document { heartbeat_age_ms: now.duration_since(status.heartbeat_at).as_millis(), status: &status };
+    Writer::from(args.format).document(&document, || text(&status, now))?;
+    Ok(Exit::Done)
+}
+
+fn text(status: &Status, now: Timestamp) -> String {
+    let seen = &status.observation;
+    let load = &seen.load;
+    let mut text = format!(
+        "{}: heartbeat {} ago by {}, epoch {}, policy {}\n\n",
+        clean(&status.pipeline),
+        figures::age(now.duration_since(status.heartbeat_at)),
+        clean(&status.leader),
+        status.epoch,
+        status.observed_generation
+    );
+    let state = seen.stream.status.as_ref().map_or("?", |reading| reading.value.as_str());
+    let service = |service: &controlplane::observe::ServiceObservation| {
+        let count = |reading: &Option<_>| figures::count(reading.as_ref());
+        format!(
+            "{} of {} running, {} pending, CPU {}",
+            count(&service.running),
+            count(&service.desired),
+            count(&service.pending),
+            figures::reading(service.cpu.as_ref(), now)
+        )
+    };
+    let rows = [
+        ("shards", format!("{}, {}", figures::reading(seen.stream.open_shards.as_ref(), now), clean(state))),
+        ("producers", service(&seen.producer)),
+        ("consumers", service(&seen.consumer)),
+        ("offered", figures::flow(load.offered_records.as_ref(), load.offered_bytes.as_ref(), now)),
+        ("stored", figures::flow(load.incoming_records.as_ref(), load.incoming_bytes.as_ref(), now)),
+        ("throttled", figures::reading(load.throttled_records.as_ref(), now)),
+        ("processed", figures::reading(load.processed_records.as_ref(), now)),
+        ("lag", figures::reading(load.lag.as_ref(), now)),
+    ];
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:<10} {value}");
+    }
+    let mut conditions = Table::new(&["condition", "status", "since", "reason", "message"]);
+    for condition in &status.conditions {
+        conditions.row([
+            &format!("{:?}", condition.kind),
+            if condition.status { "yes" } else { "no" },
+            &figures::age(now.duration_since(condition.last_transition_at)),
+            &condition.reason,
+            &condition.message,
+        ]);
+    }
+    let _ = write!(text, "\n{conditions}");
+    if let Some(last) = &status.last_decision {
+        let age = figures::age(now.duration_since(last.at));
+        let _ = write!(text, "\nlast decision, {age} ago: {}\n`ctl explain` says why", decision::headline(last));
+    }
+    text
+}

@@ -1,0 +1,104 @@
+//! The command line without a deployment: help, usage errors, exit codes, what goes to which output.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+
+fn ctl(state: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ctl"));
+    command.env_clear().env("WEIR_STATE_DIR", state).env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("HOME", state).env("AWS_REGION", "eu-central-1").env("PATH", "/usr/bin:/bin");
+    command
+}
+
+fn state() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn stdout(command: &mut Command) -> String {
+    String::from_utf8(command.output().expect("it runs").stdout).expect("UTF-8")
+}
+
+/// What a command that fails with `code` says, and that it prints no data.
+fn complaint(command: &mut Command, code: i32) -> String {
+    let assert = command.assert().code(code).stdout("");
+    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+}
+
+#[test]
+fn the_help_lists_the_commands_with_examples_and_exit_codes() {
+    let state = state();
+    let help = stdout(ctl(state.path()).arg("--help"));
+    assert!(!help.contains("role"), "what only localcloud runs is not for people");
+    insta::assert_snapshot!(help);
+}
+
+#[test]
+fn every_command_has_examples_in_its_help() {
+    let state = state();
+    let commands =
+        ["up", "down", "top", "send", "tail", "logs", "status", "explain", "policy", "teardown", "localcloud"];
+    for command in commands {
+        let help = stdout(ctl(state.path()).args([command, "--help"]));
+        assert!(help.contains("Examples:"), "{command}: {help}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_usage() {
+    let state = state();
+    let wrong: [&[&str]; 6] = [
+        &["fly"],
+        &["send"],
+        &["send", "--rate", "-1"],
+        &["logs", "nobody"],
+        &["status", "--output", "xml"],
+        &["status", "--name", "Not_A_Name"],
+    ];
+    for arguments in wrong {
+        complaint(ctl(state.path()).args(arguments), 2);
+    }
+}
+
+#[test]
+fn stopping_what_does_not_run_is_done() {
+    let state = state();
+    for _ in 0..2 {
+        complaint(ctl(state.path()).arg("down"), 0);
+    }
+}
+
+#[test]
+fn without_a_deployment_and_without_credentials_there_is_a_hint() {
+    let state = state();
+    let stderr = complaint(ctl(state.path()).arg("status"), 1);
+    assert!(stderr.starts_with("error: no deployment weir runs on this machine"), "{stderr}");
+    assert!(stderr.contains("\nhint: `ctl up` starts one here"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 2, "{stderr}");
+}
+
+#[test]
+fn the_live_view_refuses_what_is_not_a_terminal() {
+    let state = state();
+    let stderr = complaint(ctl(state.path()).args(["top", "--endpoint-url", "http://127.0.0.1:9"]), 1);
+    assert!(stderr.contains("hint: `ctl status --output json`"), "{stderr}");
+}
+
+#[test]
+fn a_wrong_policy_is_shown_with_its_line_and_a_caret() {
+    let state = state();
+    let file = state.path().join("policy.toml");
+    std::fs::write(&file, "version = 1\n[stream]\nmax_shard = 3\n").expect("written");
+    let stderr = complaint(ctl(state.path()).args(["policy", "validate"]).arg(&file), 2);
+    assert!(stderr.contains("3 | max_shard = 3") && stderr.contains('^'), "{stderr}");
+    std::fs::write(&file, "version = 1\n").expect("written");
+    complaint(ctl(state.path()).args(["policy", "validate"]).arg(&file), 0);
+}
+
+#[test]
+fn the_endpoint_can_be_chosen_in_one_way_only() {
+    let state = state();
+    let stderr = complaint(ctl(state.path()).args(["status", "--aws", "--endpoint-url", "http://127.0.0.1:9"]), 2);
+    assert!(stderr.contains("unset AWS_ENDPOINT_URL"), "{stderr}");
+    complaint(ctl(state.path()).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").arg("up"), 2);
+}
