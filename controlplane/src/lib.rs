@@ -74,16 +74,23 @@ pub async fn run_with(config: &SdkConfig, settings: Settings, stopping: Cancella
 
     // The lead is released only after the loop has ended: until then nobody else may act.
     let resigning = CancellationToken::new();
-    let work = async {
-        reconcile::reconcile(pipeline, leads, settings.tick, telemetry.clone(), stopping.clone()).await;
-        resigning.cancel();
-    };
-    let serve = axum::serve(listener, admin.router()).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let campaign = candidate.campaign(announce, resigning.clone());
+    let reconciling = reconcile::reconcile(pipeline, leads, settings.tick, telemetry.clone(), stopping.clone());
+    let publishing = telemetry::publish(telemetry, clients.cloudwatch, settings.deployment, stopping.clone());
+    let serving = axum::serve(listener, admin.router()).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let (served, (), (), ()) = tokio::join!(
-        async { serve.await.inspect_err(|_| stopping.cancel()) },
-        work,
-        candidate.campaign(announce, resigning.clone()),
-        telemetry.publish(&clients.cloudwatch, &settings.deployment, &stopping),
+        Box::pin(async move {
+            let served = serving.await;
+            // Without its port nobody could see how it is.
+            stopping.cancel();
+            served
+        }),
+        Box::pin(async move {
+            reconciling.await;
+            resigning.cancel();
+        }),
+        Box::pin(campaign),
+        Box::pin(publishing),
     );
     tracing::info!("stopped");
     served.map_err(Error::Serve)

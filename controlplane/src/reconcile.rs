@@ -25,9 +25,11 @@ pub(crate) async fn reconcile(
     while !stopping.is_cancelled() {
         let started = Instant::now();
         let lead = leads.borrow_and_update().clone();
-        match &lead {
-            Some(lead) => telemetry.turned(started, turn(&mut pipeline, lead, &telemetry, &stopping).await),
-            None => pipeline.forget(),
+        if let Some(lead) = lead {
+            let ended = Box::pin(turn(&mut pipeline, &lead, &telemetry, stopping.clone())).await;
+            telemetry.turned(started, ended);
+        } else {
+            pipeline.forget();
         }
         tokio::select! {
             () = stopping.cancelled() => {}
@@ -41,9 +43,9 @@ async fn turn(
     pipeline: &mut Pipeline,
     lead: &Lead,
     telemetry: &Telemetry,
-    stopping: &CancellationToken,
+    stopping: CancellationToken,
 ) -> Result<(), TableError> {
-    let Some(seen) = stopping.run_until_cancelled(pipeline.observe(lead)).await else { return Ok(()) };
+    let Some(seen) = stopping.run_until_cancelled_owned(pipeline.observe(lead)).await else { return Ok(()) };
     let Some(mut decision) = pipeline.decide(lead, seen?) else { return Ok(()) };
     pipeline.record(lead, &decision).await?;
     if decision.outcomes.len() < decision.plan.actions.len() {

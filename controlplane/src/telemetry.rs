@@ -2,7 +2,10 @@
 
 use std::{
     error::Error,
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -72,7 +75,7 @@ impl Telemetry {
         match result {
             Ok(()) => {
                 self.turns.inc();
-                self.unpublished.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.unpublished.fetch_add(1, Ordering::Relaxed);
                 *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
             }
             Err(error) => {
@@ -114,28 +117,28 @@ impl Telemetry {
     pub(crate) fn last_turn(&self) -> Option<Instant> {
         *self.last_turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Publishes the number of turns each minute, until `stopping`.
-    pub(crate) async fn publish(
-        &self,
-        client: &aws_sdk_cloudwatch::Client,
-        deployment: &str,
-        stopping: &CancellationToken,
-    ) {
-        while stopping.run_until_cancelled(tokio::time::sleep(HEARTBEAT)).await.is_some() {
-            let turns = self.unpublished.swap(0, std::sync::atomic::Ordering::Relaxed);
-            if turns == 0 {
-                continue;
-            }
-            let datum = MetricDatum::builder()
-                .metric_name("ReconcileLoops")
-                .dimensions(Dimension::builder().name("Deployment").value(deployment).build())
-                .unit(StandardUnit::Count)
-                .value(turns as f64)
-                .build();
-            if let Err(error) = client.put_metric_data().namespace("Weir").metric_data(datum).send().await {
-                tracing::warn!(error = &error as &dyn Error, "cannot publish the heartbeat");
-            }
+/// Publishes the number of turns each minute, until `stopping`.
+pub(crate) async fn publish(
+    telemetry: Arc<Telemetry>,
+    client: aws_sdk_cloudwatch::Client,
+    deployment: String,
+    stopping: CancellationToken,
+) {
+    while stopping.run_until_cancelled(tokio::time::sleep(HEARTBEAT)).await.is_some() {
+        let turns = telemetry.unpublished.swap(0, Ordering::Relaxed);
+        if turns == 0 {
+            continue;
+        }
+        let datum = MetricDatum::builder()
+            .metric_name("ReconcileLoops")
+            .dimensions(Dimension::builder().name("Deployment").value(&deployment).build())
+            .unit(StandardUnit::Count)
+            .value(turns as f64)
+            .build();
+        if let Err(error) = client.put_metric_data().namespace("Weir").metric_data(datum).send().await {
+            tracing::warn!(error = &error as &dyn Error, "cannot publish the heartbeat");
         }
     }
 }

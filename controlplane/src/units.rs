@@ -57,10 +57,18 @@ impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             ms @ ..1_000 => write!(f, "{ms} ms"),
+            ms @ ..60_000 if ms % 1_000 == 0 => write!(f, "{} s", ms / 1_000),
             ms @ ..60_000 => write!(f, "{:.1} s", ms as f64 / 1e3),
-            ms => write!(f, "{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
+            ms @ ..3_600_000 => two_parts(f, (ms / 60_000, "min"), (ms % 60_000 / 1_000, "s")),
+            ms => two_parts(f, (ms / 3_600_000, "h"), (ms % 3_600_000 / 60_000, "min")),
         }
     }
+}
+
+/// The second part only where there is one.
+fn two_parts(f: &mut fmt::Formatter<'_>, large: (u64, &str), small: (u64, &str)) -> fmt::Result {
+    write!(f, "{} {}", large.0, large.1)?;
+    if small.0 == 0 { Ok(()) } else { write!(f, " {} {}", small.0, small.1) }
 }
 
 impl fmt::Display for BytesPerSecond {

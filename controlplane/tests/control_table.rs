@@ -4,10 +4,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{CONTROL_TABLE, World};
+use common::World;
 use controlplane::{
     limits::{LEASE_DEADLINE, LEASE_EXPIRY},
-    record::{ApplyError, Candidate, Pause, PauseScope, Table},
+    record::{ApplyError, Candidate, Pause, PauseScope},
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ const AT: Timestamp = Timestamp::UNIX_EPOCH;
 #[tokio::test]
 async fn a_policy_is_applied_once_for_each_generation_and_all_of_them_stay() {
     let world = World::start().await;
-    let table = Table::new(world.dynamodb.clone(), CONTROL_TABLE);
+    let table = world.table();
     assert_eq!(table.policy("weir").await.unwrap(), None);
 
     assert_eq!(table.apply_policy("weir", "version = 1", 0, "ann", AT).await.unwrap(), 1);
@@ -36,7 +36,7 @@ async fn a_policy_is_applied_once_for_each_generation_and_all_of_them_stay() {
 #[tokio::test]
 async fn a_policy_with_an_error_changes_nothing() {
     let world = World::start().await;
-    let table = Table::new(world.dynamodb.clone(), CONTROL_TABLE);
+    let table = world.table();
     table.apply_policy("weir", "version = 1", 0, "ann", AT).await.unwrap();
     let wrong = table.apply_policy("weir", "version = 1\n[stream]\nmin_shard = 1", 1, "ann", AT).await.unwrap_err();
     assert!(matches!(wrong, ApplyError::Invalid(_)), "{wrong}");
@@ -47,7 +47,7 @@ async fn a_policy_with_an_error_changes_nothing() {
 #[tokio::test]
 async fn a_pause_stays_until_it_is_lifted() {
     let world = World::start().await;
-    let table = Table::new(world.dynamodb.clone(), CONTROL_TABLE);
+    let table = world.table();
     let pause = Pause { scope: PauseScope::In, until: None, reason: "launch day".into(), by: "ann".into(), at: AT };
     table.set_pause("weir", &pause).await.unwrap();
     assert_eq!(table.pause("weir").await.unwrap(), Some(pause));
@@ -59,7 +59,7 @@ async fn a_pause_stays_until_it_is_lifted() {
 #[tokio::test]
 async fn a_leader_that_renews_stays_and_one_that_falls_silent_is_replaced_with_a_higher_epoch() {
     let world = World::start().await;
-    let table = Table::new(world.dynamodb.clone(), CONTROL_TABLE);
+    let table = world.table();
     let mut ann = Candidate::new(table.clone(), "ann".into());
     let mut bob = Candidate::new(table.clone(), "bob".into());
     let start = Instant::now();
@@ -81,7 +81,7 @@ async fn a_leader_that_renews_stays_and_one_that_falls_silent_is_replaced_with_a
 #[tokio::test]
 async fn a_released_lead_is_taken_at_the_next_look() {
     let world = World::start().await;
-    let table = Table::new(world.dynamodb.clone(), CONTROL_TABLE);
+    let table = world.table();
     let mut ann = Candidate::new(table.clone(), "ann".into());
     let mut bob = Candidate::new(table.clone(), "bob".into());
     let start = Instant::now();
@@ -95,7 +95,7 @@ async fn a_released_lead_is_taken_at_the_next_look() {
 #[tokio::test]
 async fn of_many_candidates_exactly_one_takes_a_free_lead() {
     let world = World::start().await;
-    let table = Table::new(world.dynamodb.clone(), CONTROL_TABLE);
+    let table = world.table();
     let start = Instant::now();
     let turns = (0..8).map(|number| {
         let mut candidate = Candidate::new(table.clone(), format!("candidate {number}"));

@@ -70,7 +70,8 @@ struct Model {
     busy: Option<f64>,
     cpu: Option<f64>,
     lag: Option<Millis>,
-    /// Records per second that should be processed: what comes in, and what waits over the drain time.
+    /// User records per second that should be processed: what is offered, and what waits over the drain time. Where the
+    /// producers are not ours, what is processed stands for what is offered: CloudWatch counts aggregated records.
     required: Option<f64>,
     processed: Option<f64>,
     leases: Option<u32>,
@@ -79,7 +80,8 @@ struct Model {
 impl Model {
     fn of(policy: &ConsumerPolicy, seen: &Observation, tasks: Tasks, inputs: &mut Vec<Input>) -> Self {
         let load = &seen.load;
-        let offered = known(load.offered_records).or_else(|| known(load.incoming_records));
+        let processed = known(load.processed_records);
+        let offered = known(load.offered_records).or(processed);
         let drain = known(load.backlog).map_or(0.0, |backlog| backlog * 1e3 / policy.drain_time.0.max(1) as f64);
         let leases = load.processable_leases.or(seen.stream.open_shards).map(|leases| leases.value);
         let shown = [
@@ -99,7 +101,7 @@ impl Model {
             cpu: known(seen.consumer.cpu),
             lag: load.lag.map(|lag| lag.value),
             required: offered.map(|rate| rate + drain),
-            processed: known(load.processed_records),
+            processed,
             leases: leases.map(|leases| leases.0),
         }
     }
@@ -118,8 +120,8 @@ impl Model {
         } else {
             why
         };
-        let up = aligned(need.up.max(spread), leases);
-        let down = aligned(need.down.max(spread), leases);
+        let up = aligned(need.up, leases).max(spread);
+        let down = aligned(need.down, leases).max(spread);
         let idle = (need.up > leases.max(1)).then(|| {
             format!("would have gone to {} with more shards: {leases} leases keep {leases} tasks at work", need.up)
         });
@@ -129,33 +131,25 @@ impl Model {
     /// By busy time, by CPU, by lag: whichever asks for most says why.
     fn need(&self, policy: &ConsumerPolicy) -> (Need, String) {
         let running = self.tasks.running;
-        let count = TaskCount(running);
+        let tasks = TaskCount(running);
         let mut needs = Vec::new();
-        if let Some(exact) = self.by_rate(policy.target_busy) {
+        if let (Some(exact), Some(busy)) = (self.by_rate(policy.target_busy), self.busy) {
             let need = Need::within_tolerance(running, exact);
-            let required = RecordsPerSecond(self.required.unwrap_or_default());
-            let busy = Fraction(self.busy.unwrap_or_default());
-            needs.push((
-                need,
-                format!("{count} are {busy} busy; {required} at {} busy need {}", policy.target_busy, need.up),
-            ));
+            let flow = self.required.map(|rate| format!(" for {}", RecordsPerSecond(rate))).unwrap_or_default();
+            let (busy, target) = (Fraction(busy), policy.target_busy);
+            needs.push((need, format!("{busy} busy with {tasks}; {target} busy{flow} needs {}", need.up)));
         }
         if let Some(cpu) = self.cpu {
-            let need = Need::by_use(running, cpu, policy.target_cpu);
-            let used = Fraction(cpu);
-            needs.push((
-                need,
-                format!("{count} use {used} of their CPU; at {} they need {}", policy.target_cpu, need.up),
-            ));
+            needs.push(tasks::by_cpu(running, cpu, policy.target_cpu));
         }
         if let Some(lag) = self.lag.filter(|lag| *lag > policy.lag_objective) {
             let up = whole(f64::from(running) * WAITING_GROWTH).max(running + 1);
             needs.push((
                 Need { up, down: up },
-                format!("{lag} behind is more than the {} of the objective", policy.lag_objective),
+                format!("{lag} behind is over the objective of {}", policy.lag_objective),
             ));
         }
-        let fallback = (Need { up: running, down: running }, format!("{count} have nothing to be measured by"));
+        let fallback = (Need { up: running, down: running }, format!("{tasks} with nothing to measure them by"));
         needs.into_iter().reduce(|most, next| if next.0.up > most.0.up { next } else { most }).unwrap_or(fallback)
     }
 
@@ -172,11 +166,10 @@ impl Model {
     }
 }
 
-/// The fewest tasks among which no task has more leases than with `wanted` tasks: with 10 leases, 6 to 9 tasks all leave
-/// one with 2.
+/// The fewest tasks among which every one has its share of the leases or less: with 10 leases, 6 to 9 tasks would leave
+/// one with 2, as 5 tasks do, so whoever needs more than 5 needs 10.
 fn aligned(wanted: u32, leases: u32) -> u32 {
-    let useful = wanted.clamp(1, leases.max(1));
-    let each = leases.div_ceil(useful).max(1);
+    let each = (leases / wanted.max(1)).max(1);
     leases.div_ceil(each).max(1)
 }
 

@@ -10,7 +10,11 @@ use super::{
     steer::{Hold, Holds, Steering, Wish},
     tasks::{self, Need, Tasks},
 };
-use crate::{observe::Observation, policy::Policy, units::TaskCount};
+use crate::{
+    observe::Observation,
+    policy::{Policy, ProducerPolicy},
+    units::{BytesPerSecond, Fraction, RecordsPerSecond, TaskCount},
+};
 
 pub(super) fn rule(policy: &Policy, seen: &Observation, track: &mut Track, now: Timestamp) -> RuleReport {
     let mut inputs = Vec::new();
@@ -74,47 +78,25 @@ impl Targets {
 }
 
 fn needs(policy: &Policy, seen: &Observation, tasks: Tasks, inputs: &mut Vec<Input>) -> Targets {
-    let wanted = &policy.producer;
+    let ProducerPolicy { target_cpu, target_records, target_bytes, .. } = policy.producer;
     let mut targets = Targets::default();
-    let cpu = seen.producer.cpu.filter(|_| known(seen.producer.cpu).is_some());
-    targets.add(
-        "their use of CPU",
-        cpu.map(|cpu| {
-            inputs.push(input("CPU", &cpu.value));
-            let need = Need::by_use(tasks.running, cpu.value.0, wanted.target_cpu);
-            let TaskCount(up) = TaskCount(need.up);
-            (
-                need,
-                format!(
-                    "{} use {} of their CPU; at {} they need {up}",
-                    TaskCount(tasks.running),
-                    cpu.value,
-                    wanted.target_cpu
-                ),
-            )
-        }),
-    );
-    if let Some(target) = wanted.target_records {
-        let offered = seen.load.offered_records.filter(|_| known(seen.load.offered_records).is_some());
-        targets.add(
-            "the offered rate of records",
-            offered.map(|offered| {
-                inputs.push(input("offered records", &offered.value));
-                let need = Need::within_tolerance(tasks.running, offered.value.0 / target.0.max(1.0));
-                (need, format!("clients offer {}; at {target} a task that needs {}", offered.value, need.up))
-            }),
-        );
-    }
-    if let Some(target) = wanted.target_bytes {
-        let offered = seen.load.offered_bytes.filter(|_| known(seen.load.offered_bytes).is_some());
-        targets.add(
-            "the offered rate of bytes",
-            offered.map(|offered| {
-                inputs.push(input("offered bytes", &offered.value));
-                let need = Need::within_tolerance(tasks.running, offered.value.0 / target.0.max(1.0));
-                (need, format!("clients offer {}; at {target} a task that needs {}", offered.value, need.up))
-            }),
-        );
-    }
+    let cpu = known(seen.producer.cpu).map(|used| {
+        inputs.push(input("CPU", &Fraction(used)));
+        tasks::by_cpu(tasks.running, used, target_cpu)
+    });
+    targets.add("their use of CPU", cpu);
+    let mut by_rate = |name, target: Option<f64>, offered: Option<f64>, show: fn(f64) -> String| {
+        let Some(target) = target else { return };
+        let need = offered.map(|offered| {
+            inputs.push(input(name, &show(offered)));
+            let need = Need::within_tolerance(tasks.running, offered / target.max(1.0));
+            (need, format!("clients offer {}; at {} a task that needs {}", show(offered), show(target), need.up))
+        });
+        targets.add(name, need);
+    };
+    let records = |rate| RecordsPerSecond(rate).to_string();
+    by_rate("offered records", target_records.map(f64::from), known(seen.load.offered_records), records);
+    let bytes = |rate| BytesPerSecond(rate).to_string();
+    by_rate("offered bytes", target_bytes.map(f64::from), known(seen.load.offered_bytes), bytes);
     targets
 }

@@ -100,7 +100,7 @@ fn wish(
         inputs.push(input("refused", &share));
         if throttled && !skewed {
             let up = enough.max(grown(open.0, demand.accepted_only, share.0));
-            let why = format!("the shards refuse {share} of the records; {open} at {utilization} want to be {up}");
+            let why = format!("the shards refuse {share} of the records; {utilization} of {open} asks for {up}");
             return Wish { up, down: down.max(up), why };
         }
     }

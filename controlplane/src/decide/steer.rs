@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     Verdict,
-    history::{Track, after},
+    history::{Asked, Track, after},
 };
 use crate::units::Millis;
 
@@ -49,6 +49,11 @@ impl Hold {
     pub(super) fn verdict(self) -> Verdict {
         Verdict::Held { reason: self.reason, until: self.until }
     }
+
+    /// Held, with what is held: "3.4 MiB/s need 5 shards; the stream is UPDATING".
+    fn against(self, wish: &Wish) -> Verdict {
+        Verdict::Held { reason: format!("{}; {}", wish.why, self.reason), until: self.until }
+    }
 }
 
 /// What stops a change in each direction, the most important first.
@@ -86,7 +91,7 @@ impl Steering<'_> {
         let Rails { min, max, .. } = self.rails;
         match (self.wish.up, self.wish.down) {
             (up, _) if up > max => Some(format!("would have gone to {up} without the cap of {max}")),
-            (_, down) if down < min && self.current <= min => {
+            (_, down) if down.max(1) < min && self.current <= min => {
                 Some(format!("would have gone to {} without the floor of {min}", down.max(1)))
             }
             _ => None,
@@ -96,18 +101,22 @@ impl Steering<'_> {
     fn go_up(self, wanted: u32) -> Verdict {
         let Self { current, wish, rails, holds, step, track, now } = self;
         let to = step(current, wanted).min(rails.max);
-        let hold = holds.up.into_iter().next().or_else(|| refusal(track, now, &wish.why)).or_else(|| {
-            if current < rails.min {
-                return None;
-            }
-            let confirmed_at = after(track.short_since.unwrap_or(now), rails.confirm_up);
-            waiting(now, confirmed_at, || format!("{}: {to} if it stays so for {}", wish.why, rails.confirm_up))
-                .or_else(|| cooldown(track, rails.up_cooldown, now, &wish.why))
-        });
+        let below = current < rails.min;
+        let confirmed_at = after(track.short_since.unwrap_or(now), rails.confirm_up);
+        let hold = holds
+            .up
+            .into_iter()
+            .next()
+            .or_else(|| refusal(track, now))
+            .or_else(|| {
+                waiting(now, confirmed_at, || format!("{to} if it stays so for {}", rails.confirm_up))
+                    .filter(|_| !below)
+            })
+            .or_else(|| cooldown(track, rails.up_cooldown, now).filter(|_| !below));
         if let Some(hold) = hold {
-            return hold.verdict();
+            return hold.against(&wish);
         }
-        let reason = if current < rails.min {
+        let reason = if below {
             format!("the policy asks for at least {}", rails.min)
         } else if to < wanted {
             format!("{}; one step goes to {to} at most", wish.why)
@@ -127,41 +136,42 @@ impl Steering<'_> {
         };
         if to >= current {
             return match peak {
-                Some(peak) if step(current, wanted) < current => Verdict::Held {
-                    reason: format!("{}; {} were needed within the last {}", wish.why, peak.count, rails.stabilization),
-                    until: Some(after(peak.at, rails.stabilization)),
-                },
+                Some(peak) if step(current, wanted) < current => peaked(peak, rails.stabilization).against(&wish),
                 _ => Verdict::NotApplicable { reason: wish.why },
             };
         }
-        let forbidden = (!rails.allow_down).then(|| Hold::new(format!("{}; the policy forbids going down", wish.why)));
-        let held = forbidden.or_else(|| holds.down.into_iter().next()).or_else(|| refusal(track, now, &wish.why));
-        let hold = held.or_else(|| {
-            if over {
-                return None;
-            }
-            let watched_at = after(track.watched_since.unwrap_or(now), rails.stabilization);
-            waiting(now, watched_at, || format!("{}; {to} if it stays so for {}", wish.why, rails.stabilization))
-                .or_else(|| cooldown(track, rails.down_cooldown, now, &wish.why))
-        });
+        let watched_at = after(track.watched_since.unwrap_or(now), rails.stabilization);
+        let hold = (!rails.allow_down)
+            .then(|| Hold::new("the policy forbids going down"))
+            .or_else(|| holds.down.into_iter().next())
+            .or_else(|| refusal(track, now))
+            .or_else(|| {
+                waiting(now, watched_at, || format!("{to} if it stays so for {}", rails.stabilization))
+                    .filter(|_| !over)
+            })
+            .or_else(|| cooldown(track, rails.down_cooldown, now).filter(|_| !over));
         if let Some(hold) = hold {
-            return hold.verdict();
+            return hold.against(&wish);
         }
         let reason = if over { format!("the policy allows at most {}", rails.max) } else { wish.why };
         Verdict::Fired { from: current, to, reason }
     }
 }
 
+fn peaked(peak: Asked, window: Millis) -> Hold {
+    Hold { reason: format!("within the last {window} it was {}", peak.count), until: Some(after(peak.at, window)) }
+}
+
 fn waiting(now: Timestamp, until: Timestamp, reason: impl FnOnce() -> String) -> Option<Hold> {
     (now < until).then(|| Hold { reason: reason(), until: Some(until) })
 }
 
-fn refusal(track: &Track, now: Timestamp, why: &str) -> Option<Hold> {
+fn refusal(track: &Track, now: Timestamp) -> Option<Hold> {
     let refusal = track.refused.as_ref()?;
-    waiting(now, refusal.until, || format!("{why}; AWS refused the last call: {}", refusal.code))
+    waiting(now, refusal.until, || format!("AWS refused the last call: {}", refusal.code))
 }
 
-fn cooldown(track: &Track, cooldown: Millis, now: Timestamp, why: &str) -> Option<Hold> {
+fn cooldown(track: &Track, cooldown: Millis, now: Timestamp) -> Option<Hold> {
     let until = after(track.last_change?, cooldown);
-    waiting(now, until, || format!("{why}; the last change is less than {cooldown} ago"))
+    waiting(now, until, || format!("the last change is less than {cooldown} ago"))
 }

@@ -58,6 +58,12 @@ impl Need {
     }
 }
 
+/// How many tasks bring the use of CPU to its target, and the arithmetic as a clause.
+pub(super) fn by_cpu(running: u32, used: f64, target: Fraction) -> (Need, String) {
+    let need = Need::by_use(running, used, target);
+    (need, format!("CPU at {} with {}; {target} needs {}", Fraction(used), TaskCount(running), need.up))
+}
+
 pub(super) fn rails(guard: &GuardPolicy, min: TaskCount, max: TaskCount) -> Rails {
     Rails {
         min: min.0,

@@ -42,11 +42,12 @@ impl Observer {
     /// Everything that can be known now.
     pub(crate) async fn observe(&mut self, now: Timestamp) -> Observation {
         let Settings { stream, cluster, producer_service, consumer_service, application, .. } = &self.settings;
+        // Boxed, because the SDK's futures are large and all of them together would fill a thread's stack.
         let (stream, producer, consumer, leases) = tokio::join!(
-            Stream::read(&self.clients.kinesis, stream),
-            Fleet::read(&self.clients.ecs, &self.reports, cluster, producer_service),
-            Fleet::read(&self.clients.ecs, &self.reports, cluster, consumer_service),
-            Leases::read(&self.clients.dynamodb, application),
+            Box::pin(Stream::read(&self.clients.kinesis, stream)),
+            Box::pin(Fleet::read(&self.clients.ecs, &self.reports, cluster, producer_service)),
+            Box::pin(Fleet::read(&self.clients.ecs, &self.reports, cluster, consumer_service)),
+            Box::pin(Leases::read(&self.clients.dynamodb, application)),
         );
         let mut blind = BlindSpots::default();
         let stream = blind.see("the stream", stream);

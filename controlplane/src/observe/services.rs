@@ -5,7 +5,7 @@ use aws_sdk_ecs::{
     types::{Container, DesiredStatus, Task},
 };
 use dataplane::report::Report;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use jiff::Timestamp;
 
 use super::{Reading, ServiceObservation, Source, reports::Reports};
@@ -46,12 +46,8 @@ impl Fleet {
         service: &str,
     ) -> Result<Self, aws_sdk_ecs::Error> {
         let (counts, tasks) = tokio::try_join!(counts(client, cluster, service), tasks(client, cluster, service))?;
-        let answers: Vec<_> = futures::stream::iter(tasks.iter().filter(|task| task.last_status() == Some("RUNNING")))
-            .map(|task| async move {
-                let id = task.task_arn().and_then(|arn| arn.rsplit('/').next()).unwrap_or("?");
-                let address = address(task, reports.port).ok_or_else(|| format!("task {id} has no address"))?;
-                reports.read(&address).await.map_err(|error| format!("task {id}: {error}"))
-            })
+        let running = tasks.into_iter().filter(|task| task.last_status() == Some("RUNNING"));
+        let answers: Vec<_> = futures::stream::iter(running.map(|task| report(reports, task)))
             .buffer_unordered(REPORTS_AT_ONCE)
             .collect()
             .await;
@@ -92,6 +88,13 @@ impl Fleet {
     }
 }
 
+/// What a task says, or why nothing was heard of it.
+async fn report(reports: &Reports, task: Task) -> Result<Report, String> {
+    let id = task.task_arn().and_then(|arn| arn.rsplit('/').next()).unwrap_or("?");
+    let address = address(&task, reports.port).ok_or_else(|| format!("task {id} has no address"))?;
+    reports.read(&address).await.map_err(|error| format!("task {id}: {error}"))
+}
+
 async fn counts(client: &Client, cluster: &str, service: &str) -> Result<Option<Counts>, aws_sdk_ecs::Error> {
     let described = client.describe_services().cluster(cluster).services(service).send().await?;
     let count = |number: i32| TaskCount(u32::try_from(number).unwrap_or_default());
@@ -110,11 +113,12 @@ async fn tasks(client: &Client, cluster: &str, service: &str) -> Result<Vec<Task
     while let Some(arn) = pages.next().await {
         arns.push(arn?);
     }
-    let described = arns.chunks(TASKS_PER_DESCRIBE).map(|chunk| {
-        let describe = client.describe_tasks().cluster(cluster).set_tasks(Some(chunk.to_vec()));
-        async { Ok::<_, aws_sdk_ecs::Error>(describe.send().await?.tasks.unwrap_or_default()) }
-    });
-    futures::stream::iter(described).buffered(4).try_concat().await
+    let mut tasks = Vec::with_capacity(arns.len());
+    for chunk in arns.chunks(TASKS_PER_DESCRIBE) {
+        let described = client.describe_tasks().cluster(cluster).set_tasks(Some(chunk.to_vec())).send().await?;
+        tasks.extend(described.tasks.unwrap_or_default());
+    }
+    Ok(tasks)
 }
 
 /// The task's own address and `port`; where the container's port is bound to one of the host, that one.

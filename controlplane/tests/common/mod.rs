@@ -5,20 +5,20 @@ use aws_sdk_dynamodb::{
     config::{Credentials, Region, SharedCredentialsProvider},
     types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
 };
+use controlplane::record::Table;
 use localcloud::LocalCloud;
 use tempfile::TempDir;
 
-pub struct World {
-    pub config: SdkConfig,
-    pub dynamodb: aws_sdk_dynamodb::Client,
+pub(crate) struct World {
+    pub(crate) config: SdkConfig,
     cloud: LocalCloud,
     _directory: TempDir,
 }
 
-pub const CONTROL_TABLE: &str = "weir-control";
+pub(crate) const CONTROL_TABLE: &str = "weir-control";
 
 impl World {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut settings = localcloud::Settings::new(directory.path().to_owned());
         settings.listen = ([127, 0, 0, 1], 0).into();
@@ -29,17 +29,21 @@ impl World {
             .region(Region::from_static("eu-central-1"))
             .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test")))
             .build();
-        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
-        create_table(&dynamodb, CONTROL_TABLE, &["pk", "sk"]).await;
-        Self { config, dynamodb, cloud, _directory: directory }
+        create_table(&config, CONTROL_TABLE, &["pk", "sk"]).await;
+        Self { config, cloud, _directory: directory }
     }
 
-    pub async fn stop(self) {
+    pub(crate) fn table(&self) -> Table {
+        Table::new(aws_sdk_dynamodb::Client::new(&self.config), CONTROL_TABLE)
+    }
+
+    pub(crate) async fn stop(self) {
         self.cloud.stop().await;
     }
 }
 
-pub async fn create_table(client: &aws_sdk_dynamodb::Client, name: &str, keys: &[&str]) {
+pub(crate) async fn create_table(config: &SdkConfig, name: &str, keys: &[&str]) {
+    let client = aws_sdk_dynamodb::Client::new(config);
     let mut create = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
     for (key, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
         let attribute = AttributeDefinition::builder().attribute_name(*key).attribute_type(ScalarAttributeType::S);

@@ -1,0 +1,131 @@
+//! Whole control planes on localcloud.
+
+mod common;
+
+use std::{future::Future, time::Duration};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use common::{CONTROL_TABLE, World};
+use controlplane::{
+    Settings,
+    record::{Status, Table},
+};
+use tokio::{task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// The longest that anything here may take: a takeover after a release is one look, two seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Controlplane {
+    stopping: CancellationToken,
+    running: JoinHandle<Result<(), controlplane::Error>>,
+}
+
+impl Controlplane {
+    fn start(world: &World) -> Self {
+        let settings = Settings {
+            deployment: "weir".into(),
+            stream: "weir".into(),
+            application: "weir-consumer".into(),
+            control_table: CONTROL_TABLE.into(),
+            cluster: "weir".into(),
+            producer_service: "weir-producer".into(),
+            consumer_service: "weir-consumer".into(),
+            tick: Duration::from_millis(200),
+            bind: [127, 0, 0, 1].into(),
+            admin_port: 0,
+            log: "info".into(),
+        };
+        let (config, stopping) = (world.config.clone(), CancellationToken::new());
+        let stop = stopping.clone();
+        let running = tokio::spawn(async move { controlplane::run_with(&config, settings, stop).await });
+        Self { stopping, running }
+    }
+
+    async fn stop(self) {
+        self.stopping.cancel();
+        self.running.await.unwrap().unwrap();
+    }
+}
+
+async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    let mut looks = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        looks.tick().await;
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what} did not happen within {PATIENCE:?}");
+    }
+}
+
+async fn status(table: &Table, wanted: impl Fn(&Status) -> bool) -> Option<Status> {
+    table.status("weir").await.unwrap().filter(|status| wanted(status))
+}
+
+/// Writes a policy with an error past every check, as an older or a foreign program could.
+async fn break_policy(world: &World) {
+    let s = |value: &str| AttributeValue::S(value.to_owned());
+    let put = aws_sdk_dynamodb::Client::new(&world.config).put_item().table_name(CONTROL_TABLE);
+    let put = put.item("pk", s("pipeline#weir")).item("sk", s("policy")).item("text", s("version = 7"));
+    let put = put.item("generation", AttributeValue::N("2".to_owned())).item("applied_by", s("eve"));
+    put.item("applied_at", s("1970-01-01T00:00:00Z")).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn of_two_control_planes_one_acts_and_the_other_takes_over_after_a_release() {
+    let world = World::start().await;
+    let table = world.table();
+    let first = Controlplane::start(&world);
+    let leading = until("a first status", || status(&table, |_| true)).await;
+    assert_eq!(leading.epoch, 1);
+    let second = Controlplane::start(&world);
+    let later = until("ten more ticks", || {
+        status(&table, |status| status.heartbeat_at > leading.heartbeat_at + Duration::from_secs(2))
+    })
+    .await;
+    assert_eq!((later.epoch, &later.leader), (1, &leading.leader));
+
+    first.stop().await;
+    let released = Instant::now();
+    let taken = until("a takeover", || status(&table, |status| status.epoch == 2)).await;
+    assert_ne!(taken.leader, leading.leader);
+    assert!(Instant::now() - released < Duration::from_secs(4), "a released lead is taken at the next look");
+    second.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_world_that_cannot_be_read_is_degraded_and_nothing_is_done() {
+    let world = World::start().await;
+    let table = world.table();
+    let controlplane = Controlplane::start(&world);
+    let status = until("a status", || status(&table, |_| true)).await;
+    assert!(status.observation.blind_spots.iter().any(|line| line.contains("stream")), "{status:?}");
+    let decisions = table.decisions("weir", None, 10).await.unwrap();
+    assert!(decisions.iter().all(|decision| decision.plan.actions.is_empty()), "{decisions:?}");
+    assert_eq!(decisions.len(), 1, "an idle tick is not stored");
+    controlplane.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_policy_is_in_force_within_a_tick_and_a_broken_one_is_not() {
+    let world = World::start().await;
+    let table = world.table();
+    let controlplane = Controlplane::start(&world);
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    table.apply_policy("weir", "version = 1", 0, "ann", at).await.unwrap();
+    until("the policy", || status(&table, |status| status.observed_generation == 1)).await;
+    break_policy(&world).await;
+    let broken = until("the complaint", || {
+        status(&table, |status| status.conditions.iter().any(|condition| condition.reason == "PolicyInvalid"))
+    })
+    .await;
+    assert_eq!(broken.observed_generation, 1, "the last good policy stays in force");
+    table.apply_policy("weir", "version = 1", 2, "ann", at).await.unwrap();
+    until("the cure", || status(&table, |status| status.observed_generation == 3)).await;
+    controlplane.stop().await;
+    world.stop().await;
+}
