@@ -5,8 +5,8 @@
 //! and the point-in-time-recovery calls, which dynoxide lacks.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,9 @@ const TTL_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// The largest answer of DynamoDB is 16 MB (`BatchGetItem`); twice that bounds what is buffered here.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 
+/// How far back a table can be recovered where nobody says (API reference of `PointInTimeRecoverySpecification`).
+const RECOVERY_DAYS: u64 = 35;
+
 /// The ARN prefix that dynoxide writes.
 const FOREIGN_ARN: &str = "arn:aws:dynamodb:dynoxide:000000000000:";
 
@@ -42,8 +46,8 @@ pub struct DynamoDb {
     identity: Identity,
     url: String,
     client: Client<HttpConnector, Full<Bytes>>,
-    /// Tables with point-in-time recovery switched on.
-    recoverable: Mutex<HashSet<String>>,
+    /// Days for which tables with point-in-time recovery switched on could be recovered.
+    recovery_days: Mutex<BTreeMap<String, u64>>,
 }
 
 impl DynamoDb {
@@ -63,7 +67,7 @@ impl DynamoDb {
             identity,
             url: format!("http://{address}/"),
             client: Client::builder(TokioExecutor::new()).build_http(),
-            recoverable: Mutex::default(),
+            recovery_days: Mutex::default(),
         }))
     }
 
@@ -71,11 +75,14 @@ impl DynamoDb {
     pub async fn call(&self, call: Call) -> Result<Reply, AwsError> {
         match call.operation.as_str() {
             "UpdateContinuousBackups" | "DescribeContinuousBackups" => self.continuous_backups(&call).await,
+            "DeleteTable" => self.delete_table(call).await,
             _ => self.forward(&call.operation, call.body).await.map(Reply::Json),
         }
     }
 
     async fn forward(&self, operation: &str, body: Bytes) -> Result<Bytes, AwsError> {
+        let own_arn = self.own_arn();
+        let body = name_table(body, &format!("{own_arn}table/"));
         let request = Request::post(&self.url)
             .header(header::CONTENT_TYPE, "application/x-amz-json-1.0")
             .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
@@ -85,7 +92,7 @@ impl DynamoDb {
                 "AWS4-HMAC-SHA256 Credential=x/20260101/x/dynamodb/aws4_request, SignedHeaders=host, Signature=x",
             )
             .header("x-amz-date", "20260101T000000Z")
-            .body(Full::new(replace(body, &self.own_arn(), FOREIGN_ARN)))
+            .body(Full::new(replace(body, &own_arn, FOREIGN_ARN)))
             .map_err(|error| AwsError::internal(error.to_string()))?;
         let answer = self.client.request(request).await.map_err(|error| AwsError::internal(error.to_string()))?;
         let status = answer.status();
@@ -95,7 +102,7 @@ impl DynamoDb {
             .map_err(|error| AwsError::internal(error.to_string()))?
             .to_bytes();
         if status.is_success() {
-            Ok(replace(body, FOREIGN_ARN, &self.own_arn()))
+            Ok(replace(body, FOREIGN_ARN, &own_arn))
         } else {
             Err(error(operation, status.as_u16(), &body))
         }
@@ -105,24 +112,119 @@ impl DynamoDb {
         self.identity.arn("dynamodb", "")
     }
 
+    async fn delete_table(&self, call: Call) -> Result<Reply, AwsError> {
+        let input: OneTable = call.input()?;
+        let deleted = self.forward(&call.operation, call.body).await?;
+        self.recovery_days().remove(input.name());
+        Ok(Reply::Json(deleted))
+    }
+
     async fn continuous_backups(&self, call: &Call) -> Result<Reply, AwsError> {
-        let input: Value = call.input()?;
-        let name = input["TableName"].as_str().unwrap_or_default().to_owned();
-        let table = json!({ "TableName": name });
-        self.forward("DescribeTable", table.to_string().into()).await?;
-        let enabled = &input["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
-        let mut recoverable = self.recoverable.lock().map_err(|error| AwsError::internal(error.to_string()))?;
-        if enabled == &Value::Bool(true) {
-            recoverable.insert(name.clone());
-        } else if enabled == &Value::Bool(false) {
-            recoverable.remove(&name);
+        let input: OneTable = call.input()?;
+        let table = json!({ "TableName": input.name() });
+        let described = self.forward("DescribeTable", table.to_string().into()).await;
+        described.map_err(|error| match error.code.as_str() {
+            "ResourceNotFoundException" => AwsError { code: "TableNotFoundException".to_owned(), ..error },
+            _ => error,
+        })?;
+        let mut recovery_days = self.recovery_days();
+        match input.point_in_time_recovery_specification {
+            Some(Recovery { point_in_time_recovery_enabled: true, recovery_period_in_days }) => {
+                let days = recovery_period_in_days.unwrap_or(RECOVERY_DAYS);
+                recovery_days.insert(input.name().to_owned(), days);
+            }
+            Some(_) => drop(recovery_days.remove(input.name())),
+            None => {}
         }
-        let status = if recoverable.contains(&name) { "ENABLED" } else { "DISABLED" };
+        let description = match recovery_days.get(input.name()) {
+            Some(days) => json!({ "PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": days }),
+            None => json!({ "PointInTimeRecoveryStatus": "DISABLED" }),
+        };
         Reply::json(&json!({ "ContinuousBackupsDescription": {
             "ContinuousBackupsStatus": "ENABLED",
-            "PointInTimeRecoveryDescription": { "PointInTimeRecoveryStatus": status },
+            "PointInTimeRecoveryDescription": description,
         }}))
     }
+
+    fn recovery_days(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.recovery_days.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// ARN and tags of every table.
+    pub(crate) async fn tagged_resources(&self) -> Result<Vec<(String, BTreeMap<String, String>)>, AwsError> {
+        let mut resources = Vec::new();
+        for table in self.list_tables().await? {
+            let arn = self.identity.arn("dynamodb", &format!("table/{table}"));
+            let of_table = json!({ "ResourceArn": arn }).to_string();
+            let tags: Tags = match self.forward("ListTagsOfResource", of_table.into()).await {
+                Ok(body) => read(&body)?,
+                // Deleted since it was listed.
+                Err(error) if error.code == "ResourceNotFoundException" => continue,
+                Err(error) => return Err(error),
+            };
+            resources.push((arn, tags.tags.into_iter().map(|Tag { key, value }| (key, value)).collect()));
+        }
+        Ok(resources)
+    }
+
+    async fn list_tables(&self) -> Result<Vec<String>, AwsError> {
+        let mut names = Vec::new();
+        let mut from = json!({});
+        loop {
+            let page: Tables = read(&self.forward("ListTables", from.to_string().into()).await?)?;
+            names.extend(page.table_names);
+            match page.last_evaluated_table_name {
+                Some(last) => from = json!({ "ExclusiveStartTableName": last }),
+                None => return Ok(names),
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OneTable {
+    /// A name or an ARN.
+    table_name: String,
+    point_in_time_recovery_specification: Option<Recovery>,
+}
+
+impl OneTable {
+    fn name(&self) -> &str {
+        self.table_name.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Recovery {
+    point_in_time_recovery_enabled: bool,
+    recovery_period_in_days: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tables {
+    table_names: Vec<String>,
+    last_evaluated_table_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tags {
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    key: String,
+    value: String,
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, AwsError> {
+    serde_json::from_slice(body).map_err(|error| AwsError::internal(error.to_string()))
 }
 
 /// Removes expired items until the process stops.
@@ -151,12 +253,22 @@ fn error(operation: &str, status: u16, body: &[u8]) -> AwsError {
 }
 
 fn replace(body: Bytes, from: &str, to: &str) -> Bytes {
-    if from == to || !contains(&body, from.as_bytes()) {
+    let text = std::str::from_utf8(&body).unwrap_or_default();
+    if from == to || !text.contains(from) {
         return body;
     }
-    std::str::from_utf8(&body).map_or(body.clone(), |text| text.replace(from, to).into())
+    text.replace(from, to).into()
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+/// Puts the name of a table where the input has its ARN, which dynoxide does not take.
+fn name_table(body: Bytes, arn_of_table: &str) -> Bytes {
+    let is_named_by_arn = std::str::from_utf8(&body).is_ok_and(|text| text.contains(arn_of_table));
+    let Some(Value::Object(mut input)) = is_named_by_arn.then(|| serde_json::from_slice(&body).ok()).flatten() else {
+        return body;
+    };
+    match input.get_mut("TableName") {
+        Some(Value::String(name)) if name.starts_with(arn_of_table) => drop(name.drain(..arn_of_table.len())),
+        _ => return body,
+    }
+    Value::Object(input).to_string().into()
 }

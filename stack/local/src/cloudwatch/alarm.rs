@@ -25,19 +25,23 @@ pub(super) enum MissingData {
 /// How the value of a period is compared with the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum Comparison {
-    GreaterThanOrEqualToThreshold,
-    GreaterThanThreshold,
-    LessThanThreshold,
-    LessThanOrEqualToThreshold,
+    #[serde(rename = "GreaterThanOrEqualToThreshold")]
+    AtLeast,
+    #[serde(rename = "GreaterThanThreshold")]
+    Above,
+    #[serde(rename = "LessThanThreshold")]
+    Below,
+    #[serde(rename = "LessThanOrEqualToThreshold")]
+    AtMost,
 }
 
 impl Comparison {
     fn is_breach(self, value: f64, threshold: f64) -> bool {
         match self {
-            Self::GreaterThanOrEqualToThreshold => value >= threshold,
-            Self::GreaterThanThreshold => value > threshold,
-            Self::LessThanThreshold => value < threshold,
-            Self::LessThanOrEqualToThreshold => value <= threshold,
+            Self::AtLeast => value >= threshold,
+            Self::Above => value > threshold,
+            Self::Below => value < threshold,
+            Self::AtMost => value <= threshold,
         }
     }
 }
@@ -78,7 +82,7 @@ mod tests {
     #[test]
     fn missing_data_counts_as_the_alarm_says() {
         let judge = |missing: MissingData, values: &[f64]| {
-            let comparison = Comparison::GreaterThanThreshold;
+            let comparison = Comparison::Above;
             Rule { comparison, threshold: 10.0, periods: 3, to_alarm: 2, missing }.judge(values)
         };
         for missing in [MissingData::Missing, MissingData::Breaching, MissingData::NotBreaching, MissingData::Ignore] {

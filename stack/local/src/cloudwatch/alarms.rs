@@ -210,7 +210,7 @@ impl Alarm {
         if state != self.state {
             let considered: Vec<&f64> = values.iter().take(self.definition.evaluation_periods).collect();
             let reason = format!(
-                "Threshold {:?} {}, {} of {} datapoints existed, newest first: {considered:?}",
+                "{:?} the threshold {}: {} of {} datapoints existed, newest first {considered:?}",
                 self.definition.comparison_operator,
                 self.definition.threshold,
                 considered.len(),
