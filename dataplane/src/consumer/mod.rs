@@ -1,18 +1,162 @@
-//! The consumer service.
+//! The consumer service: sync shards ▸ lease ▸ fetch ▸ unpack ▸ process ▸ checkpoint.
+//!
+//! A [`worker`] shares the shards of a stream with the other workers of its application through the KCL's lease table.
+//! Each lease it holds is a [`tenure`]: one side renews the lease and writes checkpoints, the other reads the shard.
+//! A checkpoint never passes a record that the processor has not finished, and a shard is not read before its parents
+//! are: records are delivered at least once, and in order within a partition key.
 
-use tokio_util::sync::CancellationToken;
-
+mod checkpoint;
+mod fetch;
+mod lease;
+mod metrics;
+mod process;
 mod settings;
+mod shards;
+mod stats;
+mod sync;
+mod tenure;
+mod unpack;
+mod worker;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use aws_config::SdkConfig;
+use tokio::{
+    io::AsyncWrite,
+    net::TcpListener,
+    sync::Semaphore,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use self::{
+    lease::Table,
+    metrics::Status,
+    process::{Log, Processor},
+    stats::Stats,
+    tenure::Workplace,
+    worker::Worker,
+};
+use crate::{admin, aws, cloudwatch, http, task::Task};
 
 pub use crate::Error;
-pub use settings::*;
+pub use settings::{InitialPosition, ProcessorKind, Settings};
+pub use unpack::Record;
 
-/// Runs the consumer until `stopping`, then drains and returns.
+/// The namespace of Weir's own metrics.
+const NAMESPACE: &str = "Weir";
+
+/// How long the background tasks may take to end. None of them has anything to finish.
+const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Runs the consumer until `stopping`, then checkpoints, releases its leases and returns.
 ///
 /// # Errors
 /// When it cannot listen.
 pub async fn run(settings: Settings, stopping: CancellationToken) -> Result<(), Error> {
-    let _ = settings;
-    stopping.cancelled().await;
+    let config = aws::load().await;
+    Consumer::bind(settings, config, tokio::io::stdout()).await?.run(stopping).await;
     Ok(())
+}
+
+/// A consumer that listens and does not read yet.
+pub struct Consumer {
+    settings: Settings,
+    config: SdkConfig,
+    admin: TcpListener,
+    processor: Processor,
+}
+
+impl Consumer {
+    /// Listens on the admin port. The timeouts and retries of `config` are replaced by the consumer's own. `output`
+    /// belongs to the processor.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn bind(
+        settings: Settings,
+        config: SdkConfig,
+        output: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<Self, Error> {
+        let admin = http::listen(settings.task.admin_address()).await?;
+        let processor = match settings.processor {
+            ProcessorKind::Log => Processor::Log(Log::new(output)),
+        };
+        Ok(Self { settings, config: aws::bounded(config), admin, processor })
+    }
+
+    /// Where the admin port is, with the port that the system chose if none was set.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn admin_address(&self) -> Result<SocketAddr, Error> {
+        http::address(&self.admin, self.settings.task.admin_address())
+    }
+
+    /// Runs until `stopping`; then, within the stop timeout, finishes what the processor has begun, writes the last
+    /// checkpoints and releases the leases.
+    pub async fn run(self, stopping: CancellationToken) {
+        let Self { settings, config, admin, processor } = self;
+        let (stream, application) = (settings.task.stream.clone(), settings.application.clone());
+        let stats = Arc::new(Stats::new(Instant::now()));
+        let (background, ended) = (TaskTracker::new(), CancellationToken::new());
+
+        let task = Arc::new(Task::discover().await);
+        background.spawn({
+            let (task, ended) = (task.clone(), ended.clone());
+            async move { ended.run_until_cancelled(task.sample()).await }
+        });
+        let id = worker_id(&task);
+        let status = Status {
+            stream: stream.clone(),
+            application: application.clone(),
+            stats: stats.clone(),
+            stopping: stopping.clone(),
+        };
+        let page = admin::router(task, Arc::new(status));
+        background.spawn(http::serve(admin, page, admin::CONNECTIONS_MAX, ended.clone()));
+        let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
+        background.spawn({
+            let (stats, stream, ended) = (stats.clone(), stream.clone(), ended.clone());
+            let data = move || metrics::cloudwatch_data(&stats, &stream, &application);
+            async move { ended.run_until_cancelled(cloudwatch::publish(cloudwatch, NAMESPACE, data)).await }
+        });
+
+        let table = Table::new(aws_sdk_dynamodb::Client::new(&config), settings.application.clone());
+        let worker = Worker {
+            id,
+            workplace: Arc::new(Workplace {
+                kinesis: aws_sdk_kinesis::Client::new(&config),
+                stream,
+                table,
+                processor,
+                memory: Arc::new(Semaphore::new(((settings.prefetch_mib as usize) << 20) / fetch::MEMORY_UNIT)),
+                lease_duration: settings.lease_duration,
+                stats,
+            }),
+            initial_position: settings.initial_position,
+            create_table: settings.create_lease_table,
+        };
+        work(worker, settings.task.stop_timeout, stopping).await;
+        ended.cancel();
+        background.close();
+        let _ = timeout(BACKGROUND_TIMEOUT, background.wait()).await;
+    }
+}
+
+async fn work(worker: Worker, stop_timeout: Duration, stopping: CancellationToken) {
+    let out_of_time = async {
+        stopping.cancelled().await;
+        sleep(stop_timeout).await;
+    };
+    tokio::select! {
+        () = worker.run(stopping.clone()) => tracing::info!("released all leases"),
+        () = out_of_time => tracing::error!("stopped before every lease was released; their records will be read again"),
+    }
+}
+
+/// The task's id with something random: a process that is started again in its task is another worker.
+fn worker_id(task: &Task) -> String {
+    format!("{}:{}", task.id, Uuid::new_v4().simple())
 }

@@ -1,0 +1,177 @@
+//! What the consumer counts.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    rate::{Flow, WINDOW_SECONDS, Window},
+    report::{ConsumerReport, LeaseReport},
+};
+
+/// The figures of the consumer.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    origin: Instant,
+    processed: Mutex<Flow>,
+    leases: Mutex<BTreeMap<String, Arc<LeaseStats>>>,
+    /// Whether the lease table was read.
+    ready: AtomicBool,
+}
+
+/// The figures of a lease while it is held.
+#[derive(Debug)]
+pub(crate) struct LeaseStats(Mutex<Figures>);
+
+#[derive(Debug)]
+struct Figures {
+    processed: Flow,
+    /// Microseconds at work.
+    busy: Window<1>,
+    /// What is being processed: since when, and how far behind it was when it was fetched.
+    at_work: Option<Work>,
+    behind_ms: Option<u64>,
+    checkpoint_at: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Work {
+    since: Instant,
+    fetched_at: Instant,
+    behind_ms: u64,
+}
+
+impl Stats {
+    pub(crate) fn new(origin: Instant) -> Self {
+        let processed = Mutex::new(Flow::new(origin));
+        Self { origin, processed, leases: Mutex::default(), ready: AtomicBool::new(false) }
+    }
+
+    /// Adds a lease that was taken.
+    pub(crate) fn add(&self, shard_id: &str) -> Arc<LeaseStats> {
+        let stats = Arc::new(LeaseStats(Mutex::new(Figures {
+            processed: Flow::new(self.origin),
+            busy: Window::new(self.origin),
+            at_work: None,
+            behind_ms: None,
+            checkpoint_at: None,
+        })));
+        lock(&self.leases).insert(shard_id.to_owned(), stats.clone());
+        stats
+    }
+
+    pub(crate) fn remove(&self, shard_id: &str) {
+        lock(&self.leases).remove(shard_id);
+    }
+
+    pub(crate) fn note_processed(&self, records: u64, bytes: u64, now: Instant) {
+        lock(&self.processed).add(now, records, bytes);
+    }
+
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Records and bytes since the start.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let processed = lock(&self.processed);
+        (processed.records, processed.bytes)
+    }
+
+    pub(crate) fn report(&self, stream: &str, application: &str, now: Instant) -> ConsumerReport {
+        let leases = lock(&self.leases).clone();
+        let leases: Vec<_> = leases.iter().map(|(shard_id, lease)| lease.report(shard_id, now)).collect();
+        ConsumerReport {
+            stream: stream.to_owned(),
+            application: application.to_owned(),
+            processed: lock(&self.processed).rate(now),
+            behind_ms: leases.iter().filter_map(|lease| lease.behind_ms).max(),
+            leases,
+        }
+    }
+}
+
+impl LeaseStats {
+    /// Notes an answer of Kinesis.
+    pub(crate) fn note_read(&self, behind_ms: Option<u64>) {
+        let mut figures = lock(&self.0);
+        figures.behind_ms = behind_ms.or(figures.behind_ms);
+    }
+
+    /// Notes that the processor has begun with records fetched at `fetched_at`.
+    pub(crate) fn note_begun(&self, behind_ms: Option<u64>, fetched_at: Instant, now: Instant) {
+        lock(&self.0).at_work = Some(Work { since: now, fetched_at, behind_ms: behind_ms.unwrap_or(0) });
+    }
+
+    /// Notes that the processor is done with them.
+    pub(crate) fn note_done(&self, records: u64, bytes: u64, now: Instant) {
+        let mut figures = lock(&self.0);
+        figures.processed.add(now, records, bytes);
+        if let Some(work) = figures.at_work.take() {
+            let busy = now.saturating_duration_since(work.since).as_micros();
+            figures.busy.add(now, [u64::try_from(busy).unwrap_or(u64::MAX)]);
+        }
+    }
+
+    pub(crate) fn note_checkpoint(&self, now: Instant) {
+        lock(&self.0).checkpoint_at = Some(now);
+    }
+
+    fn report(&self, shard_id: &str, now: Instant) -> LeaseReport {
+        let figures = lock(&self.0);
+        let since = |then: Instant| now.saturating_duration_since(then);
+        let [busy] = figures.busy.per_second(now);
+        // Work that is not done yet counts as well, or a slow processor would look idle.
+        let current = figures.at_work.map_or(0.0, |work| since(work.since).as_secs_f64() / WINDOW_SECONDS as f64);
+        let waiting = figures.at_work.map(|work| work.behind_ms + since(work.fetched_at).as_millis() as u64);
+        LeaseReport {
+            shard_id: shard_id.to_owned(),
+            processed: figures.processed.rate(now),
+            behind_ms: waiting.or(figures.behind_ms),
+            busy_fraction: (busy / 1e6 + current).min(1.0),
+            checkpoint_age_ms: figures.checkpoint_at.map(|then| since(then).as_millis() as u64),
+        }
+    }
+}
+
+/// Counters are right whatever panicked between two of them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn records_in_the_hands_of_a_slow_processor_make_the_lease_busy_and_late() {
+        let origin = Instant::now();
+        let stats = Stats::new(origin);
+        let lease = stats.add("shardId-000000000000");
+        let at = |seconds| origin + Duration::from_secs(seconds);
+        lease.note_read(Some(500));
+        lease.note_begun(Some(500), at(10), at(11));
+        let report = stats.report("stream", "application", at(16));
+        assert_eq!(report.behind_ms, Some(6500));
+        assert_eq!(report.leases[0].busy_fraction, 0.5);
+        lease.note_done(3, 30, at(16));
+        lease.note_read(Some(0));
+        let report = stats.report("stream", "application", at(17));
+        assert_eq!((report.behind_ms, report.leases[0].busy_fraction), (Some(0), 0.5));
+        assert_eq!(report.leases[0].processed.records_per_second, 0.3);
+        stats.remove("shardId-000000000000");
+        assert_eq!(stats.report("stream", "application", at(17)).behind_ms, None);
+    }
+}
