@@ -1,0 +1,14 @@
+//! CloudFormation through the SDK: stacks whose resources are seen through their own services' clients.
+
+#[path = "../endpoint/mod.rs"]
+mod endpoint;
+mod fixture;
+
+mod change_sets;
+mod failures;
+mod images;
+mod lifecycle;
+mod prototype;
+mod services;
+mod signals;
+mod templates;
