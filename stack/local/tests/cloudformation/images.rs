@@ -1,9 +1,4 @@
-//! Images of programs of this machine, and this test program as one of them.
-
-use std::{
-    io::{Read, Write},
-    net::TcpListener,
-};
+//! Images of programs of this machine.
 
 use aws_sdk_ecr::primitives::Blob;
 use sha2::{Digest, Sha256};
@@ -19,7 +14,7 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    pub(crate) fn new(entrypoint: &[&str]) -> Self {
+    pub(crate) fn new(entrypoint: &[String]) -> Self {
         let labels = serde_json::json!({ "weir.host-process": "true" });
         let config = serde_json::json!({ "config": { "Entrypoint": entrypoint, "Labels": labels } }).to_string();
         let blob = |media: &str, bytes: &[u8]| serde_json::json!({ "mediaType": format!("application/vnd.oci.image.{media}"), "digest": digest(bytes), "size": bytes.len() });
@@ -30,12 +25,6 @@ impl Image {
             "layers": [blob("layer.v1.tar+gzip", LAYER)],
         });
         Self { config, manifest: manifest.to_string() }
-    }
-
-    /// This test program, answering every HTTP request (see [`answer_requests`]).
-    pub(crate) fn of_this_program() -> Self {
-        let program = std::env::current_exe().unwrap();
-        Self::new(&[program.to_str().unwrap(), "--exact", "images::answer_requests", "--ignored"])
     }
 
     pub(crate) fn digest(&self) -> String {
@@ -59,18 +48,4 @@ impl Image {
 
 fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-}
-
-/// Not a test but what tasks of other tests run: answers every request on the task's address with 200, until killed.
-#[test]
-#[ignore = "a task of other tests"]
-fn answer_requests() {
-    let address = std::env::var("WEIR_BIND").expect("runs as a task only");
-    let port = std::env::var("WEIR_PORT").map_or(8080, |port| port.parse().unwrap());
-    let listener = TcpListener::bind((address.as_str(), port)).unwrap();
-    for connection in listener.incoming() {
-        let mut connection = connection.unwrap();
-        let _ = connection.read(&mut [0; 4096]);
-        let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    }
 }

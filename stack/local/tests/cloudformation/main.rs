@@ -3,6 +3,9 @@
 #[path = "../endpoint/mod.rs"]
 mod endpoint;
 mod fixture;
+// What a task runs, so that a load balancer finds it healthy.
+#[path = "../../../tests/local/stand_in.rs"]
+mod stand_in;
 
 mod change_sets;
 mod failures;

@@ -53,9 +53,9 @@ pub(super) fn begin_creation(
     token: Option<String>,
 ) {
     let limit = stack.options.timeout_minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
-    let operation = Operation::start(service, stack, token.clone());
     let now_ms = service.context.clock.now_ms();
     stack.enter(StackStatus::CreateInProgress, Some("User Initiated".to_owned()), now_ms, token.as_deref());
+    let operation = Operation::start(service, stack, token);
     service.context.tasks.spawn(deploy::create(operation, bound, on_failure, limit));
 }
 
@@ -120,9 +120,9 @@ pub(super) fn begin_update(
     token: Option<String>,
 ) {
     let before = std::mem::replace(&mut stack.source, source);
-    let operation = Operation::start(service, stack, token.clone());
     let now_ms = service.context.clock.now_ms();
     stack.enter(StackStatus::UpdateInProgress, Some("User Initiated".to_owned()), now_ms, token.as_deref());
+    let operation = Operation::start(service, stack, token);
     service.context.tasks.spawn(deploy::update(operation, bound, before, disable_rollback));
 }
 
@@ -156,9 +156,9 @@ pub(in super::super) fn delete(service: &Arc<CloudFormation>, input: &Input) -> 
     }
     check_retained(stack, &retained)?;
     let token = input.owned("ClientRequestToken");
-    let operation = Operation::start(service, stack, token.clone());
     let now_ms = service.context.clock.now_ms();
     stack.enter(StackStatus::DeleteInProgress, Some("User Initiated".to_owned()), now_ms, token.as_deref());
+    let operation = Operation::start(service, stack, token);
     service.context.tasks.spawn(deploy::delete(operation, retained));
     Ok(json!({}))
 }
