@@ -5,16 +5,21 @@ mod common;
 use std::{future::Future, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use common::{CONTROL_TABLE, World};
+use common::{CONTROL_TABLE, World, create_table};
 use controlplane::{
     Settings,
-    record::{Status, Table},
+    decide::{Action, ActionResult},
+    record::{ConditionKind, Pause, PauseScope, Status, Table},
+    units::ShardCount,
 };
+use jiff::Timestamp;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// The longest that anything here may take: a takeover after a release is one look, two seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
 struct Controlplane {
     stopping: CancellationToken,
@@ -115,8 +120,7 @@ async fn a_changed_policy_is_in_force_within_a_tick_and_a_broken_one_is_not() {
     let world = World::start().await;
     let table = world.table();
     let controlplane = Controlplane::start(&world);
-    let at = jiff::Timestamp::UNIX_EPOCH;
-    table.apply_policy("weir", "version = 1", 0, "ann", at).await.unwrap();
+    table.apply_policy("weir", "version = 1", 0, "ann", AT).await.unwrap();
     until("the policy", || status(&table, |status| status.observed_generation == 1)).await;
     break_policy(&world).await;
     let broken = until("the complaint", || {
@@ -124,8 +128,102 @@ async fn a_changed_policy_is_in_force_within_a_tick_and_a_broken_one_is_not() {
     })
     .await;
     assert_eq!(broken.observed_generation, 1, "the last good policy stays in force");
-    table.apply_policy("weir", "version = 1", 2, "ann", at).await.unwrap();
+    table.apply_policy("weir", "version = 1", 2, "ann", AT).await.unwrap();
     until("the cure", || status(&table, |status| status.observed_generation == 3)).await;
     controlplane.stop().await;
     world.stop().await;
+}
+
+/// A stream of one shard and an empty lease table.
+async fn stream(world: &World) -> aws_sdk_kinesis::Client {
+    create_table(&world.config, "weir-consumer", &["leaseKey"]).await;
+    let kinesis = aws_sdk_kinesis::Client::new(&world.config);
+    kinesis.create_stream().stream_name("weir").shard_count(1).send().await.unwrap();
+    kinesis
+}
+
+async fn open_shards(kinesis: &aws_sdk_kinesis::Client) -> i32 {
+    let summary = kinesis.describe_stream_summary().stream_name("weir").send().await.unwrap();
+    summary.stream_description_summary.unwrap().open_shard_count
+}
+
+async fn has_shards(kinesis: &aws_sdk_kinesis::Client, count: i32) -> Option<()> {
+    (open_shards(kinesis).await == count).then_some(())
+}
+
+#[tokio::test]
+async fn a_stream_below_the_minimum_is_resharded_once_and_the_decision_tells_of_it() {
+    let world = World::start().await;
+    let (table, kinesis) = (world.table(), stream(&world).await);
+    table.apply_policy("weir", "version = 1\n[stream]\nmin_shards = 2", 0, "ann", AT).await.unwrap();
+    let controlplane = Controlplane::start(&world);
+    until("a second shard", || has_shards(&kinesis, 2)).await;
+    let settled = until("the end of the reshard", || {
+        status(&table, |status| status.observation.stream.open_shards.is_some_and(|open| open.value == ShardCount(2)))
+    })
+    .await;
+    assert_eq!(settled.epoch, 1);
+
+    let decisions = table.decisions("weir", None, 100).await.unwrap();
+    let outcomes: Vec<_> = decisions.iter().flat_map(|decision| &decision.outcomes).collect();
+    assert_eq!(outcomes.len(), 1, "{outcomes:#?}");
+    assert_eq!(outcomes[0].result, ActionResult::Done);
+    let action = Action::UpdateShardCount { stream: "weir".into(), from: ShardCount(1), to: ShardCount(2) };
+    assert_eq!(outcomes[0].action, action);
+    assert_eq!(ledger(&world).await, ["done"]);
+    controlplane.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_pause_holds_every_change_and_lifting_it_lets_them_go_on() {
+    let world = World::start().await;
+    let (table, kinesis) = (world.table(), stream(&world).await);
+    let pause = Pause { scope: PauseScope::All, until: None, reason: "launch day".into(), by: "ann".into(), at: AT };
+    table.set_pause("weir", &pause).await.unwrap();
+    table.apply_policy("weir", "version = 1\n[stream]\nmin_shards = 2", 0, "ann", AT).await.unwrap();
+    let controlplane = Controlplane::start(&world);
+    let held = until("a skipped action", || {
+        status(&table, |status| status.last_decision.as_ref().is_some_and(|decision| !decision.outcomes.is_empty()))
+    })
+    .await;
+    let reason = "scaling is paused by ann: launch day".to_owned();
+    assert_eq!(held.last_decision.unwrap().outcomes[0].result, ActionResult::Skipped { reason });
+    assert!(held.conditions.iter().any(|condition| condition.kind == ConditionKind::Paused && condition.status));
+    assert_eq!(ledger(&world).await, [""; 0]);
+    assert_eq!(open_shards(&kinesis).await, 1);
+
+    table.resume("weir").await.unwrap();
+    until("a second shard", || has_shards(&kinesis, 2)).await;
+    controlplane.stop().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_dry_run_decides_and_changes_nothing() {
+    let world = World::start().await;
+    let (table, kinesis) = (world.table(), stream(&world).await);
+    let policy = "version = 1\n[stream]\nmin_shards = 2\n[guard]\ndry_run = true";
+    table.apply_policy("weir", policy, 0, "ann", AT).await.unwrap();
+    let controlplane = Controlplane::start(&world);
+    let first = until("a decision", || {
+        status(&table, |status| status.last_decision.as_ref().is_some_and(|decision| !decision.outcomes.is_empty()))
+    })
+    .await;
+    until("five more ticks", || {
+        status(&table, |status| status.heartbeat_at > first.heartbeat_at + Duration::from_secs(1))
+    })
+    .await;
+    let told = table.decisions("weir", None, 100).await.unwrap();
+    assert_eq!(told.iter().filter(|decision| !decision.outcomes.is_empty()).count(), 1, "told once, not each tick");
+    assert_eq!(open_shards(&kinesis).await, 1);
+    controlplane.stop().await;
+    world.stop().await;
+}
+
+/// The outcomes in the ledger of reshards.
+async fn ledger(world: &World) -> Vec<String> {
+    let scan = aws_sdk_dynamodb::Client::new(&world.config).scan().table_name(CONTROL_TABLE).send().await.unwrap();
+    let outcomes = scan.items().iter().filter_map(|item| item.get("outcome")?.as_s().ok().cloned());
+    outcomes.collect()
 }
