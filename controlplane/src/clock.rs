@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// Wall-clock time that is read once and then follows the monotonic clock: a jump of the machine's clock moves no
-/// cool-down and no window.
+/// Wall-clock time that never goes back: it follows the monotonic clock from the start, and the machine's own clock only
+/// where that is ahead, as after a laptop's sleep. A jump forward starts every stabilisation window anew.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     started_at: Timestamp,
@@ -12,14 +12,18 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the anchor of the only clock of this process")]
     pub(crate) fn start() -> Self {
-        Self { started_at: Timestamp::now(), started: Instant::now() }
+        Self { started_at: machine_time(), started: Instant::now() }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         let passed = Instant::now().saturating_duration_since(self.started);
         let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
-        self.started_at.checked_add(passed).unwrap_or(Timestamp::MAX)
+        self.started_at.checked_add(passed).unwrap_or(Timestamp::MAX).max(machine_time())
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the only reading of the wall clock in this crate")]
+fn machine_time() -> Timestamp {
+    Timestamp::now()
 }

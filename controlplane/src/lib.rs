@@ -13,6 +13,7 @@ pub mod units;
 mod act;
 mod admin;
 mod aws;
+mod chain;
 mod clock;
 mod pipeline;
 mod policy_in_force;

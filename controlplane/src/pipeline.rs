@@ -1,7 +1,5 @@
 //! One pipeline under control: the steps of a tick, and what is remembered between ticks.
 
-use std::error::Error;
-
 use jiff::Timestamp;
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
@@ -10,6 +8,7 @@ use crate::{
     Settings,
     act::Hands,
     aws::Clients,
+    chain::chain,
     clock::Clock,
     decide::{self, Action, ActionResult, Conclusion, Decision, History, Outcome, RuleReport, Verdict, decide},
     limits::{RECALL_DECISIONS, RECALL_WINDOW, RESHARD_WINDOW},
@@ -155,7 +154,7 @@ impl Pipeline {
         let now = self.clock.now();
         let pause = match self.table.pause(&self.name).await {
             Ok(pause) => pause.filter(|pause| forbids(pause, action, now)).map(|pause| pause.to_string()),
-            Err(error) => Some(format!("whether scaling is paused is not known: {error}")),
+            Err(error) => Some(format!("whether scaling is paused is not known: {}", chain(&error))),
         };
         let lost = !self
             .leads
@@ -170,11 +169,11 @@ impl Pipeline {
         };
         let reshard = Reshard { id: time_ordered_id(now), at: now, from, to };
         if let Err(error) = self.table.intend(lead, &self.name, &reshard).await {
-            return ActionResult::Skipped { reason: format!("the ledger could not be written: {error}") };
+            return ActionResult::Skipped { reason: format!("the ledger could not be written: {}", chain(&error)) };
         }
         let result = self.hands.carry_out(action).await;
         if let Err(error) = self.table.complete(&self.name, reshard.id, &result).await {
-            tracing::warn!(error = &error as &dyn Error, "the ledger keeps a reshard without its outcome");
+            tracing::warn!(error = chain(&error), "the ledger keeps a reshard without its outcome");
         }
         result
     }

@@ -1,7 +1,6 @@
 //! What the control plane says about itself: metrics, liveness, and the heartbeat that an alarm watches.
 
 use std::{
-    error::Error,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -19,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    chain::chain,
     decide::{Action, ActionResult, Outcome, Service},
     record::TableError,
 };
@@ -80,7 +80,7 @@ impl Telemetry {
             }
             Err(error) => {
                 self.failed_turns.inc();
-                tracing::warn!(error = &error as &dyn Error, "a turn failed: the next one looks again");
+                tracing::warn!(error = chain(&error), "a turn failed: the next one looks again");
             }
         }
     }
@@ -138,7 +138,7 @@ pub(crate) async fn publish(
             .value(turns as f64)
             .build();
         if let Err(error) = client.put_metric_data().namespace("Weir").metric_data(datum).send().await {
-            tracing::warn!(error = &error as &dyn Error, "cannot publish the heartbeat");
+            tracing::warn!(error = chain(&error), "cannot publish the heartbeat");
         }
     }
 }

@@ -44,6 +44,23 @@ fn values_carry_their_units() {
 }
 
 #[test]
+fn the_schema_knows_every_key_with_its_default_and_range() {
+    let schema = Policy::json_schema();
+    let stream = &schema["properties"]["stream"]["properties"];
+    assert_eq!(stream["min_shards"]["minimum"], 1);
+    assert_eq!(stream["min_shards"]["default"], 1);
+    assert_eq!(stream["target_utilization"]["default"], "70 %");
+    assert_eq!(schema["properties"]["producer"]["properties"]["target_records"]["anyOf"][0]["const"], "off");
+    let printed: toml::Table = Policy::default().to_toml().parse().unwrap();
+    for (table, keys) in printed.iter().filter_map(|(name, value)| Some((name, value.as_table()?))) {
+        for key in keys.keys() {
+            let described = &schema["properties"][table]["properties"][key]["description"];
+            assert!(described.as_str().is_some_and(|text| text.contains("Allowed")), "{table}.{key}");
+        }
+    }
+}
+
+#[test]
 fn the_demo_policy_is_a_policy() {
     let policy = Policy::parse(include_str!("../examples/policy-demo.toml")).unwrap();
     assert!(policy.guard.shards_stabilization < Policy::default().guard.shards_stabilization);

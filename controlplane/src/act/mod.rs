@@ -6,12 +6,13 @@
 use aws_config::retry::RetryConfig;
 use aws_sdk_kinesis::{
     config::http::HttpResponse,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     types::ScalingType,
 };
 
 use crate::{
     aws::Clients,
+    chain::chain,
     decide::{Action, ActionResult},
 };
 
@@ -67,6 +68,6 @@ where
             code: code.to_owned(),
             message: error.message().unwrap_or("no reason was given").to_owned(),
         },
-        _ => ActionResult::Unknown { message: DisplayErrorContext(&error).to_string() },
+        _ => ActionResult::Unknown { message: chain(&error) },
     }
 }

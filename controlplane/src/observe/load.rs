@@ -130,13 +130,107 @@ pub(super) fn is_incomplete(seen: &Observation) -> bool {
         || seen.consumer.cpu.is_none()
 }
 
-/// Adds what only CloudWatch knows.
-pub(super) fn fill(seen: &mut Observation, minute: &Minute) {
+/// Adds what only CloudWatch knows. Its lag is that of foreign consumers: where ours leave a shard unread, no metric says
+/// how far behind it is.
+pub(super) fn fill(seen: &mut Observation, minute: &Minute, consumers_are_foreign: bool) {
     let load = &mut seen.load;
     load.incoming_records = load.incoming_records.or(minute.incoming_records);
     load.incoming_bytes = load.incoming_bytes.or(minute.incoming_bytes);
     load.throttled_records = load.throttled_records.or(minute.throttled_records);
-    load.lag = load.lag.or(minute.lag);
+    load.lag = load.lag.or(minute.lag.filter(|_| consumers_are_foreign));
     seen.producer.cpu = seen.producer.cpu.or(minute.producer_cpu);
     seen.consumer.cpu = seen.consumer.cpu.or(minute.consumer_cpu);
+}
+
+#[cfg(test)]
+mod tests {
+    use dataplane::report::{ProducerShard, Resources, VERSION};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn report(role: Role) -> Report {
+        Report { version: VERSION, at_ms: 0, task_id: "task".to_owned(), resources: Resources::default(), role }
+    }
+
+    fn rate(records_per_second: f64) -> Rate {
+        Rate { records_per_second, bytes_per_second: records_per_second * 100.0 }
+    }
+
+    fn producer(offered: f64, shards: &[(&str, f64, f64)]) -> Report {
+        let shards = shards.iter().map(|(id, sent, throttled)| ProducerShard {
+            shard_id: (*id).to_owned(),
+            sent: rate(*sent),
+            throttled_per_second: *throttled,
+            retried_per_second: 0.0,
+        });
+        let shards = shards.collect();
+        report(Role::Producer(ProducerReport { offered: rate(offered), shards, ..ProducerReport::default() }))
+    }
+
+    fn consumer(leases: &[(&str, Option<u64>)]) -> Report {
+        let leases = leases.iter().map(|(id, behind_ms)| LeaseReport {
+            shard_id: (*id).to_owned(),
+            behind_ms: *behind_ms,
+            processed: rate(10.0),
+            ..LeaseReport::default()
+        });
+        report(Role::Consumer(ConsumerReport { leases: leases.collect(), ..ConsumerReport::default() }))
+    }
+
+    fn work(processable: &[&str]) -> Work {
+        let processable = processable.iter().map(|id| (*id).to_owned()).collect();
+        Work { processable, ..Work::default() }
+    }
+
+    fn lag(reports: Vec<Report>, processable: &[&str]) -> Option<Millis> {
+        let consumers = Fleet::of(reports, Vec::new());
+        let load = from_reports(&Fleet::default(), &consumers, Some(&work(processable)), NOW);
+        load.lag.map(|lag| lag.value)
+    }
+
+    #[test]
+    fn producers_add_up_and_shards_are_ordered_by_what_is_asked_of_them() {
+        let reports =
+            vec![producer(300.0, &[("a", 100.0, 0.0), ("b", 50.0, 200.0)]), producer(100.0, &[("a", 100.0, 0.0)])];
+        let load = from_reports(&Fleet::of(reports, Vec::new()), &Fleet::default(), None, NOW);
+        assert_eq!(load.offered_records.unwrap().value, RecordsPerSecond(400.0));
+        assert_eq!(load.throttled_records.unwrap().value, RecordsPerSecond(200.0));
+        let shards: Vec<_> = load.busiest_shards.iter().map(|shard| (&*shard.shard_id, shard.records.0)).collect();
+        assert_eq!(shards, [("b", 50.0), ("a", 200.0)]);
+    }
+
+    #[test]
+    fn a_sum_in_which_one_task_is_missing_is_not_known() {
+        let fleet = Fleet::of(vec![producer(300.0, &[])], vec!["task 2: no report".to_owned()]);
+        assert_eq!(from_reports(&fleet, &Fleet::default(), None, NOW), LoadObservation::default());
+    }
+
+    #[test]
+    fn a_service_without_tasks_offers_nothing_known_rather_than_zero() {
+        let load = from_reports(&Fleet::default(), &Fleet::default(), None, NOW);
+        assert_eq!((load.offered_records, load.lag), (None, None));
+    }
+
+    #[test]
+    fn the_slowest_lease_is_the_lag() {
+        assert_eq!(lag(vec![consumer(&[("a", Some(5))]), consumer(&[("b", Some(70))])], &["a", "b"]), Some(Millis(70)));
+    }
+
+    #[test]
+    fn a_shard_that_nobody_reads_makes_the_lag_unknown() {
+        assert_eq!(lag(vec![consumer(&[("a", Some(5))])], &["a", "b"]), None);
+    }
+
+    #[test]
+    fn a_lease_that_was_not_read_yet_makes_the_lag_unknown() {
+        assert_eq!(lag(vec![consumer(&[("a", Some(5)), ("b", None)])], &["a", "b"]), None);
+    }
+
+    #[test]
+    fn what_no_measurement_can_be_is_not_known() {
+        let load = from_reports(&Fleet::of(vec![producer(f64::NAN, &[])], Vec::new()), &Fleet::default(), None, NOW);
+        assert_eq!(load.offered_records, None);
+    }
 }

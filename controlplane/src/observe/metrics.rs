@@ -134,3 +134,32 @@ fn minute(results: &[MetricDataResult]) -> Minute {
 fn reading<T>(at: Timestamp, value: T) -> Reading<T> {
     Reading { value, at, source: Source::CloudWatch }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(id: &str, points: &[(i64, f64)]) -> MetricDataResult {
+        let (times, values): (Vec<_>, Vec<_>) =
+            points.iter().map(|(at, value)| (DateTime::from_secs(*at), *value)).unzip();
+        MetricDataResult::builder().id(id).set_timestamps(Some(times)).set_values(Some(values)).build()
+    }
+
+    #[test]
+    fn the_newest_point_counts_in_whatever_order_they_come_and_sums_become_rates() {
+        let minute = minute(&[series("incoming_records", &[(120, 60.0), (180, 600.0), (60, 6.0)])]);
+        let rate = minute.incoming_records.unwrap();
+        assert_eq!((rate.value, rate.at.as_second()), (RecordsPerSecond(10.0), 180));
+    }
+
+    #[test]
+    fn no_point_is_no_reading_and_neither_is_a_number_that_no_metric_can_have() {
+        let minute = minute(&[
+            series("incoming_bytes", &[]),
+            series("lag", &[(60, f64::NAN)]),
+            series("producer_cpu", &[(60, -1.0)]),
+        ]);
+        assert!(minute.incoming_bytes.is_none() && minute.lag.is_none() && minute.producer_cpu.is_none());
+        assert!(minute.throttled_records.is_none());
+    }
+}

@@ -15,10 +15,9 @@ pub use observation::{
     LoadObservation, Observation, Reading, SHARDS_SHOWN, ServiceObservation, ShardLoad, Source, StreamObservation,
 };
 
-use aws_sdk_dynamodb::error::DisplayErrorContext;
 use jiff::Timestamp;
 
-use crate::{Settings, aws::Clients};
+use crate::{Settings, aws::Clients, chain::chain};
 use leases::Leases;
 use metrics::Metrics;
 use reports::Reports;
@@ -54,7 +53,7 @@ impl Observer {
         let leases = blind.see("the lease table", leases);
         let producer = blind.see("the producer service", producer).unwrap_or_default();
         let consumer = blind.see("the consumer service", consumer).unwrap_or_default();
-        blind.0.extend(producer.silent_tasks(producer_service).chain(consumer.silent_tasks(consumer_service)));
+        blind.0.extend(producer.blind_spots(producer_service).chain(consumer.blind_spots(consumer_service)));
         let work = leases.as_ref().zip(stream.as_ref()).map(|(leases, stream)| leases.work(stream));
         let mut seen = Observation {
             at: now,
@@ -66,7 +65,7 @@ impl Observer {
         };
         if load::is_incomplete(&seen) {
             match self.metrics.read(now).await {
-                Ok(minute) => load::fill(&mut seen, &minute),
+                Ok(minute) => load::fill(&mut seen, &minute, consumer.reports.is_empty()),
                 Err(error) => blind.add("CloudWatch", &error),
             }
         }
@@ -84,7 +83,7 @@ impl BlindSpots {
         read.inspect_err(|error| self.add(what, error)).ok()
     }
 
-    fn add(&mut self, what: &str, error: &impl std::error::Error) {
-        self.0.push(format!("cannot read {what}: {}", DisplayErrorContext(error)));
+    fn add(&mut self, what: &str, error: &dyn std::error::Error) {
+        self.0.push(format!("cannot read {what}: {}", chain(error)));
     }
 }

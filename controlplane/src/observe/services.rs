@@ -20,7 +20,7 @@ pub(super) struct Fleet {
     counts: Option<Counts>,
     /// The reports of the running tasks.
     pub(super) reports: Vec<Report>,
-    /// Running tasks that could not be read, each with the reason.
+    /// What could not be read: running tasks, or the service itself.
     silent: Vec<String>,
 }
 
@@ -39,6 +39,11 @@ pub(super) struct Address {
 }
 
 impl Fleet {
+    #[cfg(test)]
+    pub(super) fn of(reports: Vec<Report>, silent: Vec<String>) -> Self {
+        Self { counts: None, reports, silent }
+    }
+
     pub(super) async fn read(
         client: &Client,
         reports: &Reports,
@@ -52,6 +57,9 @@ impl Fleet {
             .collect()
             .await;
         let mut fleet = Self { counts, ..Self::default() };
+        if counts.is_none() {
+            fleet.silent.push(format!("cluster {cluster} has no active service of this name"));
+        }
         for answer in answers {
             match answer {
                 Ok(report) => fleet.reports.push(report),
@@ -66,7 +74,7 @@ impl Fleet {
         self.silent.is_empty() && !self.reports.is_empty()
     }
 
-    pub(super) fn silent_tasks(&self, service: &str) -> impl Iterator<Item = String> {
+    pub(super) fn blind_spots(&self, service: &str) -> impl Iterator<Item = String> {
         self.silent.iter().map(move |reason| format!("{service}: {reason}"))
     }
 

@@ -5,6 +5,7 @@
 
 mod document;
 mod error;
+mod schema;
 mod section;
 mod sections;
 mod value;
@@ -33,6 +34,12 @@ impl Policy {
     /// The first error in the text, with its line, a caret and what is allowed there.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         document::parse(text)
+    }
+
+    /// The JSON Schema of a policy as TOML.
+    #[must_use]
+    pub fn json_schema() -> serde_json::Value {
+        schema::schema()
     }
 
     /// The policy in force as TOML, with every key, each under its description.

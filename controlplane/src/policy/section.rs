@@ -1,5 +1,6 @@
 //! A table of the policy, declared once: fields, defaults, ranges and descriptions.
 
+use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use super::value::Value;
@@ -11,6 +12,8 @@ pub(super) struct Key {
     pub(super) about: &'static str,
     /// What may stand there, with the range.
     pub(super) allowed: String,
+    pub(super) default: String,
+    pub(super) schema: Json,
 }
 
 /// A table of the policy.
@@ -83,6 +86,8 @@ macro_rules! section {
                     name: stringify!($key),
                     about: concat!($($about),+).trim(),
                     allowed: $crate::policy::section::allowed::<$type>($low, $high),
+                    default: <$type as $crate::policy::value::Value>::write($default),
+                    schema: <$type as $crate::policy::value::Value>::schema($low, $high),
                 }),+]
             }
 

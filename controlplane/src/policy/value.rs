@@ -1,6 +1,7 @@
 //! How each kind of value is written in a policy: counts as numbers, everything with a unit as a string.
 
 use jiff::SignedDuration;
+use serde_json::{Value as Json, json};
 use toml::de::DeValue;
 
 use crate::units::{BytesPerSecond, Fraction, Millis, RecordsPerSecond, ShardCount, TaskCount};
@@ -15,6 +16,15 @@ pub(super) trait Value: Copy + PartialOrd {
 
     /// Writes the value as TOML.
     fn write(self) -> String;
+
+    /// The JSON Schema of values from `low` to `high`. A schema cannot compare strings with units, so their range is
+    /// left to the program.
+    fn schema(_low: Self, _high: Self) -> Json {
+        json!({ "type": "string", "pattern": Self::PATTERN })
+    }
+
+    /// The form of values that are strings, as a regular expression.
+    const PATTERN: &'static str = "";
 }
 
 macro_rules! whole_number {
@@ -29,6 +39,10 @@ macro_rules! whole_number {
 
             fn write(self) -> String {
                 $number(self).to_string()
+            }
+
+            fn schema(low: Self, high: Self) -> Json {
+                json!({ "type": "integer", "minimum": $number(low), "maximum": $number(high) })
             }
         }
     };
@@ -48,10 +62,15 @@ impl Value for bool {
     fn write(self) -> String {
         self.to_string()
     }
+
+    fn schema(_: Self, _: Self) -> Json {
+        json!({ "type": "boolean" })
+    }
 }
 
 impl Value for Fraction {
     const EXPECTED: &'static str = "a percentage such as \"70 %\"";
+    const PATTERN: &'static str = r"^[0-9.]+ *%$";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let (number, unit) = quantity(value)?;
@@ -65,6 +84,7 @@ impl Value for Fraction {
 
 impl Value for Millis {
     const EXPECTED: &'static str = "a duration such as \"30s\", \"10min\" or \"1h 30min\"";
+    const PATTERN: &'static str = "^([0-9.]+ *[a-zµ]+[ ,]*)+$";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let duration: SignedDuration = value.as_str()?.trim().parse().ok()?;
@@ -85,6 +105,7 @@ impl Value for Millis {
 
 impl Value for RecordsPerSecond {
     const EXPECTED: &'static str = "a rate such as \"5000 records/s\"";
+    const PATTERN: &'static str = "^[0-9.]+ *records/s$";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let (number, unit) = quantity(value)?;
@@ -102,6 +123,7 @@ const BYTE_RATES: [(&str, f64); 4] =
 
 impl Value for BytesPerSecond {
     const EXPECTED: &'static str = "a rate such as \"1.5 MiB/s\" (B/s, KiB/s, MiB/s or GiB/s)";
+    const PATTERN: &'static str = "^[0-9.]+ *[KMG]?i?B/s$";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
         let (number, unit) = quantity(value)?;
@@ -114,7 +136,7 @@ impl Value for BytesPerSecond {
     }
 }
 
-/// A value that can be switched off.
+/// A value with a unit that can be switched off.
 impl<T: Value> Value for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
@@ -124,6 +146,10 @@ impl<T: Value> Value for Option<T> {
 
     fn write(self) -> String {
         self.map_or_else(|| "\"off\"".to_owned(), T::write)
+    }
+
+    fn schema(_: Self, _: Self) -> Json {
+        json!({ "anyOf": [{ "const": "off" }, { "type": "string", "pattern": T::PATTERN }] })
     }
 }
 

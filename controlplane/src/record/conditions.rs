@@ -144,3 +144,92 @@ impl std::fmt::Display for Action {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        observe::{Reading, Source, StreamObservation},
+        units::{RecordsPerSecond, ShardCount, TaskCount},
+    };
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn reading<T>(value: T) -> Option<Reading<T>> {
+        Some(Reading { value, at: NOW, source: Source::TaskReports })
+    }
+
+    fn service() -> ServiceObservation {
+        ServiceObservation {
+            name: "service".to_owned(),
+            desired: reading(TaskCount(1)),
+            running: reading(TaskCount(1)),
+            pending: reading(TaskCount(0)),
+            cpu: None,
+        }
+    }
+
+    fn calm() -> Observation {
+        let mut seen = Observation {
+            at: NOW,
+            stream: StreamObservation {
+                name: "weir".to_owned(),
+                status: reading("ACTIVE".to_owned()),
+                on_demand: false,
+                open_shards: reading(ShardCount(1)),
+                undrained_parents: reading(ShardCount(0)),
+            },
+            producer: service(),
+            consumer: service(),
+            load: Default::default(),
+            blind_spots: Vec::new(),
+        };
+        seen.load.lag = reading(Millis(5));
+        seen.load.throttled_records = reading(RecordsPerSecond(0.0));
+        seen.load.incoming_records = reading(RecordsPerSecond(100.0));
+        seen
+    }
+
+    fn of(seen: &Observation, policy_error: Option<&str>, before: &[Condition], now: Timestamp) -> Vec<Condition> {
+        let facts = Facts { seen, lag_objective: Millis(1_000), outcomes: &[], policy_error, paused: None };
+        conditions(&facts, before, now)
+    }
+
+    fn true_ones(conditions: &[Condition]) -> Vec<(ConditionKind, &str)> {
+        conditions.iter().filter(|condition| condition.status).map(|it| (it.kind, it.reason.as_str())).collect()
+    }
+
+    #[test]
+    fn a_calm_pipeline_is_ready_and_nothing_else() {
+        assert_eq!(true_ones(&of(&calm(), None, &[], NOW)), [(ConditionKind::Ready, "AsAsked")]);
+    }
+
+    #[test]
+    fn refused_writes_and_lag_stand_against_ready() {
+        let mut seen = calm();
+        seen.load.throttled_records = reading(RecordsPerSecond(50.0));
+        seen.load.lag = reading(Millis(2_000));
+        let told = of(&seen, None, &[], NOW);
+        let expected = [(ConditionKind::Throttled, "WritesRefused"), (ConditionKind::Lagging, "BehindObjective")];
+        assert_eq!(true_ones(&told), expected);
+        assert_eq!(told[0].reason, "WritesRefused", "Ready says why it is not");
+    }
+
+    #[test]
+    fn a_broken_policy_degrades_with_its_message() {
+        let told = of(&calm(), Some("line 3: no"), &[], NOW);
+        assert_eq!(true_ones(&told), [(ConditionKind::Degraded, "PolicyInvalid")]);
+        assert!(told.iter().any(|condition| condition.message.contains("line 3: no")));
+    }
+
+    #[test]
+    fn a_transition_is_dated_when_the_status_changes_and_not_when_the_message_does() {
+        let later = Timestamp::from_second(60).unwrap();
+        let before = of(&calm(), None, &[], NOW);
+        let mut seen = calm();
+        seen.consumer.desired = reading(TaskCount(3));
+        let after = of(&seen, None, &before, later);
+        let date = |kind| after.iter().find(|condition| condition.kind == kind).unwrap().last_transition_at;
+        assert_eq!((date(ConditionKind::Ready), date(ConditionKind::Scaling)), (NOW, later));
+    }
+}

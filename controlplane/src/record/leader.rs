@@ -18,7 +18,10 @@ use super::{
     item::{Item, number, string},
     table::key,
 };
-use crate::limits::{LEASE_DEADLINE, LEASE_EXPIRY, LEASE_RENEWAL};
+use crate::{
+    chain::chain,
+    limits::{LEASE_DEADLINE, LEASE_EXPIRY, LEASE_RENEWAL},
+};
 
 const CONTROLLER: &str = "controller";
 const LEADER: &str = "leader";
@@ -131,12 +134,12 @@ impl Candidate {
                         changed
                     });
                 }
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot renew the lead"),
+                Err(error) => tracing::warn!(error = chain(&error), "cannot renew the lead"),
             }
         }
         leads.send_replace(None);
         if let Err(error) = self.release().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot release the lead: it runs out");
+            tracing::warn!(error = chain(&error), "cannot release the lead: it runs out");
         }
     }
 }
