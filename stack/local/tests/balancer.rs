@@ -344,3 +344,43 @@ async fn tasks_of_a_service_are_targets_from_their_start_to_their_end() {
     }
     world.endpoint.cloud.stop().await;
 }
+
+#[tokio::test]
+async fn a_listener_can_lead_to_another_group() {
+    let world = start().await;
+    let backend = Backend::start().await;
+    world.add(&backend).await;
+    let other = world.elb("CreateTargetGroup", &[("Name", "other"), ("Port", "8080")]).await.unwrap();
+    let other = member(&other, "TargetGroupArn");
+    let action = [("DefaultActions.member.1.Type", "forward"), ("DefaultActions.member.1.TargetGroupArn", &other)];
+    world.elb("ModifyListener", &[&[("ListenerArn", world.listener.as_str())], &action[..]].concat()).await.unwrap();
+    assert_eq!(world.get("/").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    world.elb("DeleteTargetGroup", &[("TargetGroupArn", &world.group)]).await.unwrap();
+    world.endpoint.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn traffic_becomes_metrics_of_the_balancer_and_the_group() {
+    let world = start_with(|settings| {
+        settings.balancer.publish_interval = Duration::from_millis(50);
+        settings.cloudwatch.publication_delay = Duration::ZERO;
+    })
+    .await;
+    let backend = Backend::start().await;
+    world.add(&backend).await;
+    world.target().await;
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&world.endpoint.sdk);
+    let (_, balancer) = world.balancer.split_once("loadbalancer/").unwrap();
+    let published = async || {
+        let listed = cloudwatch.list_metrics().namespace("AWS/ApplicationELB").send().await.unwrap();
+        let of_balancer = listed.metrics().iter().filter(|metric| {
+            let dimensions = metric.dimensions();
+            dimensions.len() == 1 && dimensions[0].value() == Some(balancer)
+        });
+        let names: BTreeSet<_> = of_balancer.filter_map(|metric| metric.metric_name()).map(str::to_owned).collect();
+        let expected = ["RequestCount", "HTTPCode_Target_2XX_Count", "TargetResponseTime"].map(str::to_owned);
+        (names == BTreeSet::from(expected)).then_some(())
+    };
+    eventually("the metrics of one good request are published", published).await;
+    world.endpoint.cloud.stop().await;
+}

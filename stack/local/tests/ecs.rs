@@ -5,6 +5,10 @@ mod programs;
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
+use aws_sdk_cloudwatch::{
+    primitives::DateTime,
+    types::{Dimension, Statistic},
+};
 use aws_sdk_ecs::{
     Client,
     error::ProvideErrorMetadata,
@@ -430,5 +434,33 @@ async fn tags_are_kept_and_tasks_take_those_of_their_service() {
     assert_eq!(listed.tags().iter().filter_map(Tag::key).collect::<Vec<_>>(), ["a"]);
     let task = world.tasks("web", DesiredStatus::Running).await[0].clone();
     assert_eq!(task.tags().iter().filter_map(Tag::key).collect::<Vec<_>>(), ["weir:deployment"]);
+    world.endpoint.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn what_tasks_use_becomes_metrics_of_their_service() {
+    let world = start_with(|settings| {
+        settings.ecs.usage_interval = Duration::from_millis(200);
+        settings.cloudwatch.publication_delay = Duration::ZERO;
+    })
+    .await;
+    let definition = world.define("busy", "echo go; while :; do :; done", 1).await;
+    world.create_service("busy", &definition, 1).await;
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&world.endpoint.sdk);
+    let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
+    let created = world.service("busy").await.created_at().unwrap().secs();
+    let maximum = async |metric: &str| {
+        let get = cloudwatch.get_metric_statistics().namespace("AWS/ECS").metric_name(metric).period(60);
+        let get = get.dimensions(dimension("ClusterName", CLUSTER)).dimensions(dimension("ServiceName", "busy"));
+        let get = get.start_time(DateTime::from_secs(created - 60)).end_time(DateTime::from_secs(created + 600));
+        let got = get.statistics(Statistic::Maximum).send().await.unwrap();
+        got.datapoints().iter().filter_map(|point| point.maximum()).reduce(f64::max)
+    };
+    eventually("a busy loop uses more than a quarter of a CPU", async || {
+        maximum("CPUUtilization").await.filter(|percent| *percent > 25.0)
+    })
+    .await;
+    let memory = maximum("MemoryUtilization").await.unwrap();
+    assert!(memory > 0.0 && memory < 100.0, "{memory} % of 512 MiB");
     world.endpoint.cloud.stop().await;
 }

@@ -115,6 +115,20 @@ pub(super) fn describe_attributes(state: &mut State, input: &Input) -> Result<Va
     Ok(json!({ "Attributes": pairs_json(&balancer.attributes) }))
 }
 
+/// `SetSubnets`, `SetSecurityGroups` and `SetIpAddressType`: the new values are kept, nothing follows from them here.
+pub(super) fn set(state: &mut State, input: &Input) -> Result<Value, AwsError> {
+    let given = &mut state.balancer(&input.required("LoadBalancerArn")?)?.given;
+    for name in ["Subnets", "SecurityGroups", "IpAddressType"] {
+        if !input.0[name].is_null() {
+            given.0[name] = input.0[name].clone();
+        }
+    }
+    Ok(json!({
+        "SecurityGroupIds": given.texts("SecurityGroups"),
+        "IpAddressType": given.text("IpAddressType"),
+    }))
+}
+
 /// `[{"Key", "Value"}]`.
 pub(super) fn pairs_json(pairs: &Pairs) -> Value {
     pairs.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()

@@ -28,13 +28,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use self::{
     group::Group,
-    headers::TraceIds,
     input::Input,
-    proxy::Route,
     state::{State, label},
     traffic::Labels,
 };
@@ -85,6 +82,7 @@ impl Balancer {
             "DeleteLoadBalancer" => load_balancers::delete(state, input),
             "ModifyLoadBalancerAttributes" => load_balancers::modify_attributes(state, input),
             "DescribeLoadBalancerAttributes" => load_balancers::describe_attributes(state, input),
+            "SetSubnets" | "SetSecurityGroups" | "SetIpAddressType" => load_balancers::set(state, input),
             "CreateTargetGroup" => target_groups::create(state, identity, input),
             "DescribeTargetGroups" => target_groups::describe(state, input),
             "DeleteTargetGroup" => target_groups::delete(state, input),
@@ -93,6 +91,7 @@ impl Balancer {
             "DescribeTargetGroupAttributes" => target_groups::describe_attributes(state, input),
             "DescribeTargetHealth" => target_groups::describe_health(state, input),
             "DescribeListeners" => listeners::describe(state, input),
+            "ModifyListener" => listeners::modify(state, input),
             "DeleteListener" => listeners::delete(state, input),
             "AddTags" => tags::add(state, input),
             "RemoveTags" => tags::remove(state, input),
@@ -103,15 +102,9 @@ impl Balancer {
 
     fn create_listener(&self, input: &Input) -> Result<Value, AwsError> {
         let mut state = self.state();
-        let opened = listeners::create(&mut state, &self.context.stopping, input)?;
-        let (seed, _) = Uuid::new_v4().as_u64_pair();
-        let route = Route {
-            group: state.group(&opened.group)?.group.clone(),
-            settings: self.settings.clone(),
-            clock: self.context.clock,
-            traces: TraceIds::new(seed),
-        };
-        self.context.tasks.spawn(serve::serve(opened.listener, Arc::new(route), opened.serving));
+        let Context { clock, stopping, tasks, .. } = &self.context;
+        let opened = listeners::create(&mut state, (&self.settings, *clock), stopping, input)?;
+        tasks.spawn(serve::serve(opened.listener, opened.route, opened.serving));
         listeners::created(&state, &opened.arn)
     }
 

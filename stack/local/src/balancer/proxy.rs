@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, RwLock, atomic::Ordering},
 };
 
 use bytes::Bytes;
@@ -31,10 +31,25 @@ pub(super) type Body = Either<Download, Full<Bytes>>;
 
 /// Where the requests of a listener go.
 pub(super) struct Route {
-    pub(super) group: Arc<Group>,
+    group: RwLock<Arc<Group>>,
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) traces: TraceIds,
+}
+
+impl Route {
+    pub(super) fn new(group: Arc<Group>, settings: Settings, clock: Clock, traces: TraceIds) -> Arc<Self> {
+        Arc::new(Self { group: RwLock::new(group), settings, clock, traces })
+    }
+
+    /// Sends further requests to another group.
+    pub(super) fn lead_to(&self, group: Arc<Group>) {
+        *self.group.write().unwrap_or_else(PoisonError::into_inner) = group;
+    }
+
+    fn group(&self) -> Arc<Group> {
+        self.group.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Answers one request of a client: as a target does, or with 502, 503 or 504 when none can.
@@ -44,23 +59,25 @@ pub(super) async fn forward(route: &Route, origin: &Origin, request: Request<Inc
     }
     let progress = Progress::default();
     let mut request = prepare(route, origin, request, &progress);
-    let mut failed = None;
+    let group = route.group();
+    let (mut failed, mut status) = (None, StatusCode::SERVICE_UNAVAILABLE);
     for _ in 0..ATTEMPTS_MAX {
-        let Some(hold) = route.group.choose(failed) else { break };
-        match exchange(route, hold, request, &progress).await {
+        let Some(hold) = group.choose(failed) else { break };
+        match exchange(route, &group, hold, request, &progress).await {
             Ok(response) => return response,
             Err(Failure::Unsent { message, target, reachable }) => {
                 request = *message;
                 failed = (!reachable).then_some(target);
+                status = StatusCode::BAD_GATEWAY;
             }
-            Err(Failure::Lost(status)) => {
-                route.group.traffic.refused();
-                return refuse(status);
+            Err(Failure::Lost(why)) => {
+                status = why;
+                break;
             }
         }
     }
-    route.group.traffic.refused();
-    refuse(if failed.is_some() { StatusCode::BAD_GATEWAY } else { StatusCode::SERVICE_UNAVAILABLE })
+    group.traffic.refused();
+    refuse(status)
 }
 
 fn prepare(route: &Route, origin: &Origin, request: Request<Incoming>, progress: &Progress) -> Request<Upload> {
@@ -85,6 +102,7 @@ enum Failure {
 
 async fn exchange(
     route: &Route,
+    group: &Group,
     hold: Hold,
     request: Request<Upload>,
     progress: &Progress,
@@ -113,7 +131,7 @@ async fn exchange(
     };
     match answer {
         Ok(response) => {
-            route.group.traffic.answered(response.status(), Instant::now().duration_since(began));
+            group.traffic.answered(response.status(), Instant::now().duration_since(began));
             let (mut parts, body) = response.into_parts();
             headers::remove_hop_by_hop(&mut parts.headers);
             parts.version = Version::HTTP_11;

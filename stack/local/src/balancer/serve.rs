@@ -43,6 +43,8 @@ pub(super) async fn serve(listener: TcpListener, route: Arc<Route>, stopping: Ca
             }
         }
     }
+    // Gone before the open connections are: the address is free for the next listener.
+    drop(listener);
     connections.close();
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.wait()).await;
 }

@@ -18,7 +18,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long connecting to a target may take (an Application Load Balancer waits 10 s; this is loopback).
     pub connect_timeout: Duration,
-    /// How many client connections are open at once; more wait to be accepted.
+    /// How many client connections are open at once; more wait to be accepted. Each may need one to a target, and 1,024
+    /// open files are what a process usually may have.
     pub connections_max: usize,
     /// How often metrics are published.
     pub publish_interval: Duration,
@@ -32,7 +33,7 @@ impl Default for Settings {
             deregistration_delay_max: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(2),
-            connections_max: 4_096,
+            connections_max: 480,
             publish_interval: Duration::from_secs(5),
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration}
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
-use super::{errors, group::Group, input::Input};
+use super::{errors, group::Group, input::Input, proxy::Route};
 use crate::service::AwsError;
 
 /// Connections that the system may hold until they are accepted.
@@ -45,6 +45,7 @@ pub(super) struct Listener {
     pub(super) given: Input,
     pub(super) tags: Pairs,
     pub(super) serving: CancellationToken,
+    pub(super) route: Arc<Route>,
 }
 
 impl State {

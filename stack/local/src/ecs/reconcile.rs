@@ -208,3 +208,140 @@ fn announce_steadiness(service: &mut Service, view: &ServiceView, now: Duration)
         service.say(now, "has reached a steady state.");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        ecs::{Settings, clusters, definitions, names::Names, services},
+        settings::Identity,
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A world of one service, whose clock and tasks the test moves.
+    struct World {
+        state: State,
+        now: Duration,
+    }
+
+    impl World {
+        fn new(service: serde_json::Value) -> Self {
+            let identity = Identity { region: "eu-central-1".to_owned(), account: "000000000000".to_owned() };
+            let mut state = State::new(Names(identity), Settings::default());
+            clusters::create(&mut state, clusters::fields(json!({}))).unwrap();
+            let container = json!([{ "name": "app", "image": "i" }]);
+            let definition = clusters::fields(json!({ "family": "web", "containerDefinitions": container }));
+            definitions::register(&mut state, SECOND, definition).unwrap();
+            let mut input = clusters::fields(json!({ "serviceName": "web", "taskDefinition": "web" }));
+            input.extend(clusters::fields(service));
+            services::create(&mut state, SECOND, input).unwrap();
+            Self { state, now: SECOND }
+        }
+
+        fn service(&mut self) -> &mut Service {
+            self.state.services.values_mut().next().unwrap()
+        }
+
+        /// Lets time pass, looks, and lets what was started run. Returns how many tasks were started.
+        fn look_after(&mut self, time: Duration) -> usize {
+            self.now += time;
+            reconcile(&mut self.state, self.now, &|_, _| TargetHealth::Unused);
+            let fresh: Vec<_> = self.state.tasks.values_mut().filter(|task| task.started_at.is_none()).collect();
+            let started = fresh.len();
+            for task in fresh {
+                (task.started_at, task.status) = (Some(self.now), Status::Running);
+            }
+            started
+        }
+
+        /// Ends every running task, unasked.
+        fn kill(&mut self) {
+            let mut service = self.state.services.pop_first().unwrap();
+            for task in self.state.tasks.values_mut().filter(|task| task.is_wanted()) {
+                note_failure(&mut service.1, task, self.now, &self.state.settings);
+                (task.stopping_at, task.stopped_at) = (Some(self.now), Some(self.now));
+            }
+            self.state.services.insert(service.0, service.1);
+        }
+    }
+
+    #[test]
+    fn a_task_that_dies_early_is_replaced_later_and_later_and_a_stable_one_at_once() {
+        let mut world = World::new(json!({}));
+        assert_eq!(world.look_after(SECOND), 1);
+        world.kill();
+        assert_eq!(world.look_after(Duration::ZERO), 1, "the first time at once");
+        world.kill();
+        assert_eq!(world.look_after(SECOND / 4), 0, "the second time after half a second");
+        assert_eq!(world.look_after(SECOND / 4), 1);
+        world.kill();
+        assert_eq!(world.look_after(SECOND / 2), 0, "the third time after a second");
+        assert_eq!(world.look_after(SECOND / 2), 1);
+        world.look_after(SECOND * 10);
+        world.kill();
+        assert_eq!(world.look_after(Duration::ZERO), 1, "it was stable before");
+    }
+
+    #[test]
+    fn a_service_is_steady_once_its_tasks_have_settled_and_says_so_once() {
+        let mut world = World::new(json!({ "desiredCount": 2 }));
+        world.look_after(SECOND);
+        assert_eq!(world.service().deployments[0].rollout, Rollout::InProgress);
+        world.look_after(SECOND);
+        assert_eq!(world.service().deployments[0].rollout, Rollout::Completed);
+        world.look_after(SECOND);
+        let steady = world.service().events.iter().filter(|event| event.message.contains("steady")).count();
+        assert_eq!(steady, 1);
+    }
+
+    #[test]
+    fn without_a_deployment_that_ever_worked_there_is_nothing_to_roll_back_to() {
+        let breaker = json!({ "deploymentCircuitBreaker": { "enable": true, "rollback": true } });
+        let mut world = World::new(json!({ "deploymentConfiguration": breaker }));
+        for _ in 0..3 {
+            world.look_after(SECOND * 9);
+            world.kill();
+        }
+        assert_eq!(world.look_after(SECOND * 9), 0, "a failed deployment starts nothing");
+        let service = world.service();
+        assert_eq!((service.deployments.len(), service.deployments[0].rollout), (1, Rollout::Failed));
+    }
+
+    #[test]
+    fn a_task_that_fails_its_health_checks_is_replaced_after_the_grace_period() {
+        let balancer = json!([{ "targetGroupArn": "g", "containerName": "app", "containerPort": 80 }]);
+        let mut world = World::new(json!({ "loadBalancers": balancer, "healthCheckGracePeriodSeconds": 30 }));
+        world.look_after(SECOND);
+        for task in world.state.tasks.values_mut() {
+            task.targets = vec![("g".to_owned(), SocketAddr::from(([127, 0, 0, 1], 80)))];
+        }
+        let stopped = |world: &mut World, time| {
+            world.now += time;
+            reconcile(&mut world.state, world.now, &|_, _| TargetHealth::Unhealthy);
+            world.state.tasks.values().filter(|task| !task.is_wanted()).count()
+        };
+        assert_eq!(stopped(&mut world, SECOND * 29), 0);
+        assert_eq!(stopped(&mut world, SECOND), 1);
+        let task = world.state.tasks.values().find(|task| !task.is_wanted()).unwrap();
+        assert_eq!(task.end.as_ref().unwrap().reason, "Task failed ELB health checks in (target-group g)");
+    }
+
+    #[test]
+    fn a_deleted_service_is_inactive_when_its_last_task_is_gone() {
+        let mut world = World::new(json!({}));
+        world.look_after(SECOND);
+        services::delete(&mut world.state, &clusters::fields(json!({ "service": "web", "force": true }))).unwrap();
+        world.look_after(SECOND);
+        assert_eq!(world.service().status, ServiceStatus::Draining);
+        let now = world.now;
+        for task in world.state.tasks.values_mut() {
+            assert!(task.stop.is_cancelled());
+            task.stopped_at = Some(now);
+        }
+        world.look_after(SECOND);
+        assert_eq!(world.service().status, ServiceStatus::Inactive);
+    }
+}
