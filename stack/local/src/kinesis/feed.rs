@@ -65,3 +65,59 @@ fn drain(meter: &mut Meter, dimensions: &[(&'static str, String)], now: Moment, 
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::kinesis::{
+        engine::stream::{Mode, NewStream},
+        settings::Settings,
+    };
+
+    const MINUTE_BEGAN: Moment = Moment::from_millis(1_763_865_600_000);
+
+    fn stream() -> Stream {
+        let new = NewStream {
+            name: "s".to_owned(),
+            account: "000000000000".to_owned(),
+            arn: "arn:aws:kinesis:eu-central-1:000000000000:stream/s".to_owned(),
+            mode: Mode::Provisioned,
+            shards: 1,
+            record_kib_max: 1024,
+            tags: BTreeMap::new(),
+        };
+        Stream::new(new, MINUTE_BEGAN, MINUTE_BEGAN)
+    }
+
+    #[test]
+    fn a_shard_has_metrics_of_its_own_only_where_they_are_enabled_and_had_traffic() {
+        let mut stream = stream();
+        let put = |stream: &mut Stream, millis: u64| {
+            let at = Moment::from_millis(MINUTE_BEGAN.millis() + millis);
+            stream.put(0, Bytes::from_static(b"k"), Bytes::from_static(b"data"), &Settings::default(), at).unwrap();
+        };
+        put(&mut stream, 0);
+        stream.shard_metrics = BTreeSet::from([Metric::IncomingBytes, Metric::OutgoingBytes]);
+        put(&mut stream, 10_000);
+        put(&mut stream, 20_000);
+        assert!(of_stream(&mut stream, Moment::from_millis(MINUTE_BEGAN.millis() + 59_999)).is_empty());
+        let published = of_stream(&mut stream, MINUTE_BEGAN.plus(MINUTE));
+        let expected = Datum {
+            namespace: "AWS/Kinesis",
+            name: "IncomingBytes",
+            dimensions: vec![("StreamName", "s".to_owned()), ("ShardId", "shardId-000000000000".to_owned())],
+            unit: "Bytes",
+            at_ms: MINUTE_BEGAN.millis(),
+            sum: 10.0,
+            count: 2.0,
+            minimum: 5.0,
+            maximum: 5.0,
+        };
+        assert_eq!(published, [expected]);
+        assert!(of_stream(&mut stream, MINUTE_BEGAN.plus(2 * MINUTE)).is_empty(), "a minute is published once");
+    }
+}

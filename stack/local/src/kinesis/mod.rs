@@ -40,7 +40,6 @@ impl Kinesis {
     }
 
     /// Answers one API call.
-    #[expect(clippy::unused_async, reason = "every service is called alike; only the answer's stream waits here")]
     pub async fn call(&self, call: Call) -> Result<Reply, AwsError> {
         operations::answer(&self.account, &call)
     }

@@ -119,19 +119,20 @@ impl Subscription {
     /// The next event and whether it is the last, or the exception that ends the subscription.
     async fn wait_for_frame(&mut self) -> Option<Result<(Bytes, bool), Bytes>> {
         tokio::time::sleep_until(self.rests_until.min(self.ends)).await;
-        let settings = self.account.settings.clone();
+        let account = self.account.clone();
+        let settings = &account.settings;
         let heartbeat = Instant::now() + settings.subscription_heartbeat;
         loop {
             let cell = self.cell.clone();
             let changed = cell.changed();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let now = self.account.now();
+            let now = account.now();
             if Instant::now() >= self.ends {
                 return None;
             }
             let delivery = cell.look(now, |stream| {
-                stream.deliver(&self.consumer_arn, self.place.shard, self.call, self.place.index, &settings, now)
+                stream.deliver(&self.consumer_arn, self.place.shard, self.call, self.place.index, settings, now)
             });
             let until = match delivery {
                 Delivery::Records(batch) => return Some(self.event(&batch)),

@@ -241,3 +241,44 @@ async fn reading_goes_on_while_the_stream_is_updating_and_children_open_when_it_
     local.pass(Duration::from_millis(1)).await;
     assert_eq!(status().await, ("ACTIVE".to_owned(), 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn traffic_becomes_metrics_of_its_minute_and_silence_becomes_none() {
+    let local = Local::start(kinesis::Settings::default()).await;
+    local.put().await;
+    local.put().await;
+    let iterator = local.iterator("TRIM_HORIZON").await;
+    local.must("GetRecords", json!({ "ShardIterator": iterator })).await;
+    local.pass(Duration::from_secs(600)).await;
+    let statistics = async |metric: &str| {
+        let input = json!({
+            "Namespace": "AWS/Kinesis", "MetricName": metric, "Period": 60, "Statistics": ["Sum", "SampleCount"],
+            "Dimensions": [{ "Name": "StreamName", "Value": "s" }],
+            "StartTime": 0, "EndTime": 4_000_000_000_u64,
+        });
+        let call = Call { operation: "GetMetricStatistics".to_owned(), body: input.to_string().into() };
+        match local.cloud.services().call("monitoring", call).await.unwrap() {
+            Reply::Json(body) => serde_json::from_slice::<Value>(&body).unwrap()["Datapoints"].clone(),
+            Reply::EventStream(_) => panic!("statistics are JSON"),
+        }
+    };
+    let published = async {
+        while statistics("IncomingRecords").await.as_array().is_none_or(Vec::is_empty) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(600), published).await.expect("the minute is published");
+    for (metric, sum, samples) in [
+        ("IncomingRecords", 2.0, 2.0),
+        ("IncomingBytes", 12.0, 2.0),
+        ("PutRecord.Success", 2.0, 2.0),
+        ("WriteProvisionedThroughputExceeded", 0.0, 2.0),
+        ("GetRecords.Records", 2.0, 1.0),
+        ("GetRecords.IteratorAgeMilliseconds", 0.0, 1.0),
+    ] {
+        let points = statistics(metric).await;
+        assert_eq!(points.as_array().map(Vec::len), Some(1), "{metric}: {points}");
+        assert_eq!((&points[0]["Sum"], &points[0]["SampleCount"]), (&json!(sum), &json!(samples)), "{metric}");
+    }
+    assert_eq!(statistics("PutRecords.Success").await, json!([]));
+}

@@ -86,8 +86,7 @@ async fn a_deleted_stream_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let world = again(directory.path()).await;
     world.create("s", 1).await;
-    world.client.delete_stream().stream_name("s").send().await.unwrap();
-    while world.client.describe_stream_summary().stream_name("s").send().await.is_ok() {}
+    world.delete("s").await;
     assert_eq!(fs::read_dir(directory.path().join("kinesis")).unwrap().count(), 0);
     assert!(again(directory.path()).await.client.list_streams().send().await.unwrap().stream_names.is_empty());
 }

@@ -82,6 +82,17 @@ impl World {
         tokio::time::timeout(DEADLINE, active).await.unwrap_or_else(|_| panic!("stream {name} never became active"));
     }
 
+    /// Deletes the stream, with its consumers, and waits until it is gone.
+    pub(crate) async fn delete(&self, name: &str) {
+        self.client.delete_stream().stream_name(name).enforce_consumer_deletion(true).send().await.unwrap();
+        let gone = async {
+            while self.client.describe_stream_summary().stream_name(name).send().await.is_ok() {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, gone).await.unwrap_or_else(|_| panic!("stream {name} never went away"));
+    }
+
     /// Puts one record and returns its shard and sequence number.
     pub(crate) async fn put(&self, stream: &str, key: &str, data: &str) -> (String, String) {
         let blob = Blob::new(data);

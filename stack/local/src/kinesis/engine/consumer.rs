@@ -65,15 +65,17 @@ impl Consumer {
         }
     }
 
-    /// Brings the status up to date. False when the consumer is gone.
+    /// Brings the status up to date. True when it changed.
     pub(super) fn settle(&mut self, now: Moment) -> bool {
-        match self.becoming {
-            Some(Becoming::Active(until)) if until <= now => {
-                self.becoming = None;
-                true
-            }
-            Some(Becoming::Gone(until)) => until > now,
-            _ => true,
+        let active = matches!(self.becoming, Some(Becoming::Active(until)) if until <= now);
+        if active {
+            self.becoming = None;
         }
+        active
+    }
+
+    /// Whether the consumer was deregistered and its time is over.
+    pub(super) fn is_gone(&self, now: Moment) -> bool {
+        matches!(self.becoming, Some(Becoming::Gone(until)) if until <= now)
     }
 }

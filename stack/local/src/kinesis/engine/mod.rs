@@ -15,4 +15,4 @@ pub(crate) mod subscription;
 pub(crate) mod traffic;
 
 #[cfg(test)]
-mod properties;
+mod tests;

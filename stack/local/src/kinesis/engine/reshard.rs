@@ -3,7 +3,6 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    consumer::Consumer,
     hash::{HashKey, HashRange},
     plan::{self, Change},
     shard::{Shard, ShardId},
@@ -31,11 +30,17 @@ impl Stream {
         if settled {
             self.becoming = None;
         }
-        let consumers: Vec<_> = self.consumers.iter().map(Consumer::status).collect();
-        self.consumers.retain_mut(|consumer| consumer.settle(now));
-        let registered = consumers.iter().copied().eq(self.consumers.iter().map(Consumer::status));
+        let registered = self.settle_consumers(now);
         let expired = self.expire(now);
-        resharded || settled || !registered || expired
+        resharded || settled || registered || expired
+    }
+
+    /// True when a consumer became active or went away.
+    fn settle_consumers(&mut self, now: Moment) -> bool {
+        let before = self.consumers.len();
+        self.consumers.retain(|consumer| !consumer.is_gone(now));
+        let active = self.consumers.iter_mut().map(|consumer| consumer.settle(now)).filter(|changed| *changed).count();
+        active > 0 || self.consumers.len() < before
     }
 
     /// Whether the stream was deleted and its time is over.

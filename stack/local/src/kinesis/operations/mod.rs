@@ -6,6 +6,7 @@ mod lifecycle;
 mod limits;
 mod monitoring;
 mod put;
+mod put_metrics;
 mod read;
 mod reshard;
 mod shards;

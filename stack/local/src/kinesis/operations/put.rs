@@ -7,19 +7,19 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::borrowed;
+use super::{
+    borrowed,
+    put_metrics::{self, Tally},
+};
 use crate::{
     kinesis::{
         account::{Account, StreamRef},
         cell::Writer,
         engine::{
             hash::{self, HashKey},
-            metering::{Metric, sample},
             stream::Stream,
         },
-        fault,
-        moment::Moment,
-        wire,
+        fault, wire,
     },
     service::{AwsError, Call, Reply},
 };
@@ -113,13 +113,10 @@ fn hash_key(entry: &Entry<'_>) -> Result<HashKey, AwsError> {
 /// Refuses a call to a stream that takes none, or with a record above the stream's maximum.
 fn check(stream: &Stream, prepared: &Prepared) -> Result<(), AwsError> {
     stream.require_usable()?;
-    let largest_allowed = u64::from(stream.record_kib_max) * 1024;
-    if prepared.largest() > largest_allowed {
-        return Err(AwsError::validation(format!(
-            "1 validation error detected: a record of {} bytes failed to satisfy constraint: Member must have length \
-             less than or equal to {largest_allowed}",
-            prepared.largest()
-        )));
+    let allowed = u64::from(stream.record_kib_max) * 1024;
+    if prepared.largest() > allowed {
+        let rule = format!("have length less than or equal to {allowed}, data and partition key together");
+        return Err(fault::constraint("data", format!("{} bytes", prepared.largest()), &rule));
     }
     Ok(())
 }
@@ -138,7 +135,7 @@ pub(super) fn put_record(account: &Account, call: &Call) -> Result<Reply, AwsErr
             stored = Some(writer.put(hash, key, data));
         }
         let tally = Tally { total: 1, stored: u64::from(matches!(stored, Some(Ok(_)))), bytes: prepared.bytes() };
-        count_put(writer.stream, &PUT_RECORD, &tally, began, account.now());
+        put_metrics::count(writer.stream, &put_metrics::PUT_RECORD, &tally, began, account.now());
         match stored {
             Some(Ok(stored)) => {
                 let mut answer =
@@ -172,7 +169,7 @@ pub(super) fn put_records(account: &Account, call: &Call) -> Result<Reply, AwsEr
     let answer = account.find(&stream)?.put(account.now(), settings, |writer| {
         check(writer.stream, &prepared)?;
         let (entries, tally) = store(writer, &prepared)?;
-        count_put(writer.stream, &PUT_RECORDS, &tally, began, account.now());
+        put_metrics::count(writer.stream, &put_metrics::PUT_RECORDS, &tally, began, account.now());
         let mut answer = Vec::with_capacity(entries.len() + 64);
         write!(answer, "{{\"FailedRecordCount\":{},", tally.total - tally.stored).map_err(wire::unwritable)?;
         if writer.stream.key_id.is_some() {
@@ -210,58 +207,4 @@ fn store(writer: &mut Writer<'_>, prepared: &Prepared) -> Result<(Vec<u8>, Tally
         }
     }
     Ok((entries, tally))
-}
-
-/// What became of the records of one call.
-struct Tally {
-    total: u64,
-    stored: u64,
-    /// Of the stored ones.
-    bytes: u64,
-}
-
-/// The metrics of one of the two operations.
-struct PutMetrics {
-    bytes: Metric,
-    latency: Metric,
-    success: Metric,
-    /// Total, successful, failed and throttled records: `PutRecords` only.
-    records: Option<[Metric; 4]>,
-}
-
-const PUT_RECORD: PutMetrics = PutMetrics {
-    bytes: Metric::PutRecordBytes,
-    latency: Metric::PutRecordLatency,
-    success: Metric::PutRecordSuccess,
-    records: None,
-};
-
-const PUT_RECORDS: PutMetrics = PutMetrics {
-    bytes: Metric::PutRecordsBytes,
-    latency: Metric::PutRecordsLatency,
-    success: Metric::PutRecordsSuccess,
-    records: Some([
-        Metric::PutRecordsTotal,
-        Metric::PutRecordsSuccessful,
-        Metric::PutRecordsFailed,
-        Metric::PutRecordsThrottled,
-    ]),
-};
-
-fn count_put(stream: &mut Stream, metrics: &PutMetrics, tally: &Tally, began: Moment, now: Moment) {
-    let refused = tally.total - tally.stored;
-    let meter = &mut stream.meter;
-    meter.add(Metric::WriteProvisionedThroughputExceeded, sample(refused), now);
-    meter.add(metrics.success, if tally.stored > 0 { 1.0 } else { 0.0 }, now);
-    meter.add(metrics.latency, now.since(began).as_secs_f64() * 1000.0, now);
-    if let Some(records) = metrics.records {
-        for (metric, value) in records.into_iter().zip([tally.total, tally.stored, refused, refused]) {
-            meter.add(metric, sample(value), now);
-        }
-    }
-    if tally.stored > 0 {
-        meter.add(Metric::IncomingBytes, sample(tally.bytes), now);
-        meter.add(Metric::IncomingRecords, sample(tally.stored), now);
-        meter.add(metrics.bytes, sample(tally.bytes), now);
-    }
 }
