@@ -212,3 +212,97 @@ fn is(item: &HashMap<String, aws_sdk_dynamodb::types::AttributeValue>, wanted: &
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> TableError {
     TableError::Unavailable(crate::process::chain(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+    use aws_sdk_dynamodb::{config::Credentials, types::AttributeValue};
+    use localcloud::LocalCloud;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    async fn table() -> (Table, LocalCloud, TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = localcloud::Settings::new(directory.path().to_owned());
+        settings.listen = ([127, 0, 0, 1], 0).into();
+        let cloud = LocalCloud::start(settings).await.unwrap();
+        let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(cloud.endpoint_url())
+            .load()
+            .await;
+        let table = Table::new(Client::new(&sdk), "application".to_owned());
+        assert!(matches!(table.leases().await, Err(TableError::Missing(name)) if name == "application"));
+        table.deploy().await.unwrap();
+        (table, cloud, directory)
+    }
+
+    fn new_lease() -> Lease {
+        Lease::new("shardId-000000000000".to_owned(), Checkpoint::TrimHorizon, Vec::new(), None)
+    }
+
+    fn at(sequence_number: &str) -> Change {
+        Change { checkpoint: Some(Checkpoint::At(sequence_number.parse().unwrap(), 3)), release: false }
+    }
+
+    async fn item(table: &Table) -> Item {
+        let get = table.client.get_item().table_name(&table.name).key(KEY, item::string("shardId-000000000000"));
+        get.send().await.unwrap().item.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_created_once_taken_advanced_and_released() {
+        let (table, _cloud, _directory) = table().await;
+        table.create(&new_lease()).await.unwrap();
+        let taken = table.take(&new_lease(), "me").await.unwrap();
+        table.create(&new_lease()).await.unwrap();
+        assert_eq!(table.leases().await.unwrap(), std::slice::from_ref(&taken), "a lease that exists stays as it is");
+        assert_eq!(item::number(&item(&table).await, SWITCHES), Some(1));
+
+        let advanced = table.advance(&taken, &at("49")).await.unwrap();
+        assert_eq!((advanced.counter, item::number(&item(&table).await, SWITCHES)), (2, Some(0)));
+        let released = table.advance(&advanced, &Change { checkpoint: None, release: true }).await.unwrap();
+        assert_eq!(table.leases().await.unwrap(), [released]);
+        assert!(!item(&table).await.contains_key(OWNER));
+    }
+
+    #[tokio::test]
+    async fn the_checkpoint_of_a_stale_owner_is_refused() {
+        let (table, _cloud, _directory) = table().await;
+        table.create(&new_lease()).await.unwrap();
+        let stale = table.take(&new_lease(), "paused").await.unwrap();
+        let current = table.take(&stale, "other").await.unwrap();
+        let current = table.advance(&current, &at("200")).await.unwrap();
+        assert!(matches!(table.advance(&stale, &at("100")).await, Err(TableError::Lost)));
+        assert!(matches!(table.take(&stale, "late").await, Err(TableError::Lost)));
+        assert_eq!(table.leases().await.unwrap(), [current]);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_was_carried_out_and_whose_answer_was_lost_is_no_loss() {
+        let (table, _cloud, _directory) = table().await;
+        table.create(&new_lease()).await.unwrap();
+        let taken = table.take(&new_lease(), "me").await.unwrap();
+        let first = table.advance(&taken, &at("100")).await.unwrap();
+        assert_eq!(table.advance(&taken, &at("100")).await.unwrap(), first);
+        assert!(matches!(table.advance(&taken, &at("101")).await, Err(TableError::Lost)));
+    }
+
+    #[tokio::test]
+    async fn attributes_of_other_versions_stay_and_a_pending_checkpoint_goes_with_a_new_one() {
+        let (table, _cloud, _directory) = table().await;
+        let mut foreign = item::write(&new_lease());
+        foreign.insert("throughputKBps".to_owned(), AttributeValue::N("1.500000".to_owned()));
+        foreign.insert("pendingCheckpoint".to_owned(), item::string("48"));
+        table.client.put_item().table_name(&table.name).set_item(Some(foreign)).send().await.unwrap();
+        let taken = table.take(&new_lease(), "me").await.unwrap();
+        table.advance(&taken, &at("49")).await.unwrap();
+        let item = item(&table).await;
+        assert_eq!(item["throughputKBps"], AttributeValue::N("1.5".to_owned()));
+        assert!(!item.contains_key("pendingCheckpoint"));
+        assert_eq!(item::text(&item, CHECKPOINT), Some("49"));
+        assert_eq!(item::number(&item, SUB_SEQUENCE_NUMBER), Some(3));
+    }
+}

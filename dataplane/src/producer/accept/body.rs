@@ -17,6 +17,11 @@ pub(super) const BODY_BYTES_MAX: usize = 8 << 20;
 /// How long a body may take, whatever its size.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How much of a body that is refused is still read, and for how long. A connection that is closed with something
+/// unread in it is reset, and then the client never sees the answer.
+const DISCARD_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A whole body, with its part of the budget.
 #[derive(Debug)]
 pub(super) struct Body {
@@ -34,21 +39,33 @@ impl Deref for Body {
 
 /// Reads the body of `request`. Every byte is reserved in the budget before it is kept.
 pub(super) async fn read(pipeline: &Pipeline, request: Request) -> Result<Body, Rejection> {
-    let body = request.into_body();
+    let mut body = request.into_body();
     let declared = body.size_hint().lower();
-    if declared > BODY_BYTES_MAX as u64 {
-        return Err(Rejection::BodyTooLarge);
-    }
-    let read = timeout(BODY_TIMEOUT, collect(pipeline, body)).await;
-    let read = read.unwrap_or(Err(Rejection::BodyTooSlow(BODY_TIMEOUT.as_secs())));
-    if read.as_ref().is_err_and(|rejection| *rejection == Rejection::BufferFull) {
-        // How many records there were was not read.
-        pipeline.turn_away(1, declared, Instant::now());
+    let read = if declared > BODY_BYTES_MAX as u64 {
+        Err(Rejection::BodyTooLarge)
+    } else {
+        let read = timeout(BODY_TIMEOUT, collect(pipeline, &mut body)).await;
+        read.unwrap_or(Err(Rejection::BodyTooSlow(BODY_TIMEOUT.as_secs())))
+    };
+    if let Err(rejection) = &read {
+        if *rejection == Rejection::BufferFull {
+            // How many records there were was not read.
+            pipeline.turn_away(1, declared, Instant::now());
+        }
+        let _ = timeout(DISCARD_TIMEOUT, discard(&mut body)).await;
     }
     read
 }
 
-async fn collect(pipeline: &Pipeline, mut body: axum::body::Body) -> Result<Body, Rejection> {
+async fn discard(body: &mut axum::body::Body) {
+    let mut left = DISCARD_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+        left = rest;
+    }
+}
+
+async fn collect(pipeline: &Pipeline, body: &mut axum::body::Body) -> Result<Body, Rejection> {
     let mut reservation = pipeline.budget.reserve(0).ok_or(Rejection::BufferFull)?;
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {

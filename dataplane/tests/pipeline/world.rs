@@ -1,0 +1,238 @@
+//! A stream on an endpoint of its own, with producers and consumers of this process on it.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_kinesis::{config::Credentials, types::StreamStatus};
+use bytes::Bytes;
+use clap::Parser;
+use dataplane::{
+    consumer::{self, Consumer},
+    producer::{self, Producer},
+};
+use http_body_util::{BodyExt, Full};
+use hyper::{HeaderMap, Request, StatusCode};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use localcloud::LocalCloud;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{io::AsyncWrite, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+const STREAM: &str = "weir";
+const APPLICATION: &str = "weir-consumer";
+
+/// Far more than anything here takes, on a machine that does other things as well.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) struct World {
+    _cloud: LocalCloud,
+    _directory: TempDir,
+    sdk: SdkConfig,
+    pub(crate) kinesis: aws_sdk_kinesis::Client,
+    http: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// A role that runs in this process.
+pub(crate) struct Running {
+    pub(crate) stopping: CancellationToken,
+    pub(crate) admin: SocketAddr,
+    pub(crate) task: JoinHandle<()>,
+}
+
+pub(crate) struct RunningProducer {
+    pub(crate) role: Running,
+    pub(crate) ingest: SocketAddr,
+}
+
+pub(crate) struct RunningConsumer {
+    pub(crate) role: Running,
+    output: Output,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+#[derive(Parser)]
+struct ProducerLine {
+    #[command(flatten)]
+    settings: producer::Settings,
+}
+
+#[derive(Parser)]
+struct ConsumerLine {
+    #[command(flatten)]
+    settings: consumer::Settings,
+}
+
+impl World {
+    /// An endpoint with a stream of so many shards.
+    pub(crate) async fn start(shards: i32) -> Self {
+        let world = Self::without_stream().await;
+        world.kinesis.create_stream().stream_name(STREAM).shard_count(shards).send().await.unwrap();
+        world.until_active().await;
+        world
+    }
+
+    pub(crate) async fn without_stream() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings = localcloud::Settings::new(directory.path().to_owned());
+        settings.listen = ([127, 0, 0, 1], 0).into();
+        let region = settings.region.clone();
+        let cloud = LocalCloud::start(settings).await.unwrap();
+        let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(Region::new(region))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(cloud.endpoint_url())
+            .load()
+            .await;
+        let kinesis = aws_sdk_kinesis::Client::new(&sdk);
+        let http = Client::builder(TokioExecutor::new()).build_http();
+        Self { _cloud: cloud, _directory: directory, sdk, kinesis, http }
+    }
+
+    pub(crate) async fn reshard(&self, shards: i32) {
+        let update = self.kinesis.update_shard_count().stream_name(STREAM).target_shard_count(shards);
+        update.scaling_type(aws_sdk_kinesis::types::ScalingType::UniformScaling).send().await.unwrap();
+    }
+
+    pub(crate) async fn until_active(&self) {
+        until("the stream is active", async || {
+            let summary = self.kinesis.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
+            summary.stream_description_summary().map(|summary| summary.stream_status()) == Some(&StreamStatus::Active)
+        })
+        .await;
+    }
+
+    /// A producer with these arguments beside the usual ones. It drains without a delay unless they say so.
+    pub(crate) async fn producer(&self, arguments: &[&str]) -> RunningProducer {
+        let usual = ["producer", "--stream", STREAM, "--bind", "127.0.0.1", "--port", "0", "--admin-port", "0"];
+        let at_once: &[&str] = if arguments.contains(&"--drain-delay") { &[] } else { &["--drain-delay", "0s"] };
+        let settings = ProducerLine::parse_from([&usual[..], at_once, arguments].concat()).settings;
+        let producer = Producer::bind(settings, self.sdk.clone()).await.unwrap();
+        let (ingest, admin) = (producer.ingest_address().unwrap(), producer.admin_address().unwrap());
+        let stopping = CancellationToken::new();
+        let task = tokio::spawn(producer.run(stopping.clone()));
+        RunningProducer { role: Running { stopping, admin, task }, ingest }
+    }
+
+    /// A consumer whose leases expire after two seconds.
+    pub(crate) async fn consumer(&self) -> RunningConsumer {
+        let line = [
+            "consumer",
+            "--stream",
+            STREAM,
+            "--application",
+            APPLICATION,
+            "--bind",
+            "127.0.0.1",
+            "--admin-port",
+            "0",
+            "--lease-duration",
+            "2s",
+            "--create-lease-table",
+        ];
+        let settings = ConsumerLine::parse_from(line).settings;
+        let output = Output::default();
+        let consumer = Consumer::bind(settings, self.sdk.clone(), output.clone()).await.unwrap();
+        let admin = consumer.admin_address().unwrap();
+        let stopping = CancellationToken::new();
+        let task = tokio::spawn(consumer.run(stopping.clone()));
+        RunningConsumer { role: Running { stopping, admin, task }, output }
+    }
+
+    pub(crate) async fn post(&self, producer: &RunningProducer, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.send(Request::post(format!("http://{}{path}", producer.ingest)).body(Full::new(body.into())).unwrap())
+            .await
+    }
+
+    /// Posts one record and expects it to be stored.
+    pub(crate) async fn store(&self, producer: &RunningProducer, data: &str, partition_key: Option<&str>) {
+        let body = match partition_key {
+            Some(key) => json!({"data": data, "partitionKey": key}),
+            None => json!({"data": data}),
+        };
+        let answer = self.post(producer, "/", body.to_string()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        assert!(answer.body["sequence_number"].is_string() && answer.body["shard_id"].is_string(), "{answer:?}");
+    }
+
+    pub(crate) async fn get(&self, address: SocketAddr, path: &str) -> Answer {
+        self.send(Request::get(format!("http://{address}{path}")).body(Full::default()).unwrap()).await
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let (parts, body) = self.http.request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into());
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+}
+
+impl RunningConsumer {
+    /// Every record that was written, in order.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let output = self.output.0.lock().unwrap().clone();
+        output.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
+    }
+
+    /// How often each data was written.
+    pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for record in self.records() {
+            *counts.entry(record["data"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        counts
+    }
+}
+
+impl Running {
+    /// What ECS does to a task: ask it to stop, and wait.
+    pub(crate) async fn stop(self) {
+        self.stopping.cancel();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("the role stops").unwrap();
+    }
+}
+
+/// Waits for a condition.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "it never came to this: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// An output that can be looked at.
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl AsyncWrite for Output {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
