@@ -138,6 +138,15 @@ async fn repositories_carry_tags_policies_and_a_token() {
     policy.lifecycle_policy_text(r#"{"rules":[]}"#).send().await.unwrap();
     let policy = client.get_lifecycle_policy().repository_name(REPOSITORY).send().await.unwrap();
     assert_eq!(policy.lifecycle_policy_text(), Some(r#"{"rules":[]}"#));
+    let none = client.get_repository_policy().repository_name(REPOSITORY).send().await.unwrap_err();
+    assert_eq!(none.code(), Some("RepositoryPolicyNotFoundException"));
+    client.set_repository_policy().repository_name(REPOSITORY).policy_text("{}").send().await.unwrap();
+    let deleted = client.delete_repository_policy().repository_name(REPOSITORY).send().await.unwrap();
+    assert_eq!(deleted.policy_text(), Some("{}"));
+    let mutable = client.put_image_tag_mutability().repository_name(REPOSITORY);
+    mutable.image_tag_mutability(ImageTagMutability::Mutable).send().await.unwrap();
+    let described = client.describe_repositories().send().await.unwrap();
+    assert_eq!(described.repositories()[0].image_tag_mutability(), Some(&ImageTagMutability::Mutable));
     let token = client.get_authorization_token().send().await.unwrap();
     assert!(token.authorization_data()[0].expires_at().is_some());
     let bad = client.create_repository().repository_name("Upper").send().await.unwrap_err();

@@ -23,6 +23,16 @@ async fn an_unknown_operation_is_refused_by_name() {
     endpoint.cloud.stop().await;
 }
 
+#[tokio::test]
+async fn http_2_is_spoken_with_prior_knowledge() {
+    let endpoint = endpoint::start().await;
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let request = Request::post(endpoint.cloud.endpoint_url()).header("x-amz-target", "DynamoDB_20120810.ListTables");
+    let answer = client.request(request.body(Full::new(Bytes::from_static(b"{}"))).unwrap()).await.unwrap();
+    assert_eq!((answer.status(), answer.version()), (StatusCode::OK, hyper::Version::HTTP_2));
+    endpoint.cloud.stop().await;
+}
+
 async fn post(url: &str, headers: &[(&str, &str)], body: &'static [u8]) -> (StatusCode, String) {
     let mut request = Request::post(url);
     for (name, value) in headers {

@@ -142,7 +142,9 @@ impl Evaluation<'_> {
         }
         self.open.push(&query.id);
         let parsed = expression::parse(text)?;
-        let (metrics, Range { from_s, until_s, .. }) = (self.metrics, self.range);
+        let (metrics, Range { from_s, until_s, now_ms }) = (self.metrics, self.range);
+        // The future has no gaps to fill.
+        let until_s = until_s.min(now_ms / 1_000 + 1);
         let mut scope = Scope { value_of: &mut |id| self.value(id), metrics, from_s, until_s };
         let value = expression::evaluate(&parsed, &mut scope)?;
         self.open.pop();

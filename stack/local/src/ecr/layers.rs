@@ -17,6 +17,9 @@ const PART_BYTES_MAX: usize = 20 << 20;
 /// real ones.
 const BLOB_BYTES_MAX: usize = 512 << 20;
 
+/// How many uploads of one repository may be open at once; a push has one for each layer.
+const UPLOADS_MAX: usize = 100;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct InitiateLayerUpload {
@@ -53,6 +56,10 @@ impl Ecr {
         let InitiateLayerUpload { repository_name } = call.input()?;
         let upload_id = Uuid::new_v4().to_string();
         self.with(&repository_name, |repository| {
+            if repository.uploads.len() >= UPLOADS_MAX {
+                let message = format!("'{repository_name}' has {UPLOADS_MAX} uploads open already");
+                return Err(AwsError::new("LimitExceededException", message));
+            }
             repository.uploads.insert(upload_id.clone(), Vec::new());
             Reply::json(&json!({ "uploadId": upload_id, "partSize": PART_BYTES }))
         })

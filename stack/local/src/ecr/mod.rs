@@ -3,6 +3,7 @@
 mod images;
 mod layers;
 mod manifest;
+mod policies;
 mod repositories;
 mod repository;
 
@@ -37,9 +38,14 @@ impl Ecr {
             "CreateRepository" => self.create_repository(&call),
             "DescribeRepositories" => self.describe_repositories(&call),
             "DeleteRepository" => self.delete_repository(&call),
+            "PutImageTagMutability" => self.put_option(&call, "imageTagMutability"),
+            "PutImageScanningConfiguration" => self.put_option(&call, "imageScanningConfiguration"),
             "PutLifecyclePolicy" => self.put_lifecycle_policy(&call),
             "GetLifecyclePolicy" => self.get_lifecycle_policy(&call),
             "DeleteLifecyclePolicy" => self.delete_lifecycle_policy(&call),
+            "SetRepositoryPolicy" => self.set_repository_policy(&call),
+            "GetRepositoryPolicy" => self.get_repository_policy(&call),
+            "DeleteRepositoryPolicy" => self.delete_repository_policy(&call),
             "TagResource" => self.tag_resource(&call),
             "UntagResource" => self.untag_resource(&call),
             "ListTagsForResource" => self.list_tags_for_resource(&call),

@@ -58,13 +58,6 @@ struct DeleteRepository {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct LifecyclePolicy {
-    repository_name: String,
-    lifecycle_policy_text: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct TagResource {
     resource_arn: String,
     #[serde(default)]
@@ -134,38 +127,17 @@ impl Ecr {
         Reply::json(&json!({ "repository": described }))
     }
 
-    pub(super) fn put_lifecycle_policy(&self, call: &Call) -> Result<Reply, AwsError> {
-        let LifecyclePolicy { repository_name, lifecycle_policy_text } = call.input()?;
-        let text = lifecycle_policy_text.filter(|text| serde_json::from_str::<Map<String, Value>>(text).is_ok());
-        let text =
-            text.ok_or_else(|| invalid("Invalid parameter at 'LifecyclePolicyText': it is not a JSON object"))?;
-        self.with(&repository_name, |repository| {
-            repository.lifecycle_policy = Some(text.clone());
-            Ok(())
-        })?;
-        self.lifecycle_policy(&repository_name, &text)
-    }
-
-    pub(super) fn get_lifecycle_policy(&self, call: &Call) -> Result<Reply, AwsError> {
-        let LifecyclePolicy { repository_name, .. } = call.input()?;
-        let text = self.with(&repository_name, |repository| {
-            repository.lifecycle_policy.clone().ok_or_else(|| no_policy(&repository_name))
-        })?;
-        self.lifecycle_policy(&repository_name, &text)
-    }
-
-    pub(super) fn delete_lifecycle_policy(&self, call: &Call) -> Result<Reply, AwsError> {
-        let LifecyclePolicy { repository_name, .. } = call.input()?;
-        let text = self.with(&repository_name, |repository| {
-            repository.lifecycle_policy.take().ok_or_else(|| no_policy(&repository_name))
-        })?;
-        self.lifecycle_policy(&repository_name, &text)
-    }
-
-    fn lifecycle_policy(&self, name: &str, text: &str) -> Result<Reply, AwsError> {
-        Reply::json(&json!({
-            "registryId": self.context.identity.account, "repositoryName": name, "lifecyclePolicyText": text,
-        }))
+    /// Changes one of the options that a repository was created with, and answers with it.
+    pub(super) fn put_option(&self, call: &Call, option: &str) -> Result<Reply, AwsError> {
+        let mut input: Map<String, Value> = call.input()?;
+        let name = input.get("repositoryName").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let value = input.remove(option).ok_or_else(|| invalid(format!("Invalid parameter: {option} is missing")))?;
+        self.with(&name, |repository| {
+            repository.options.insert(option.to_owned(), value.clone());
+            Reply::json(&json!({
+                "registryId": self.context.identity.account, "repositoryName": name, option: value,
+            }))
+        })
     }
 
     pub(super) fn tag_resource(&self, call: &Call) -> Result<Reply, AwsError> {
@@ -216,10 +188,6 @@ impl Ecr {
 
 fn tags(tags: Vec<Tag>) -> BTreeMap<String, String> {
     tags.into_iter().map(|Tag { key, value }| (key, value)).collect()
-}
-
-fn no_policy(name: &str) -> AwsError {
-    AwsError::new("LifecyclePolicyNotFoundException", format!("Lifecycle policy does not exist for '{name}'"))
 }
 
 fn name_of_arn(arn: &str) -> &str {

@@ -47,6 +47,7 @@ pub(super) struct Repository {
     pub(super) options: serde_json::Map<String, Value>,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) lifecycle_policy: Option<String>,
+    pub(super) access_policy: Option<String>,
     pub(super) images: BTreeMap<String, Image>,
     pub(super) digests_by_tag: BTreeMap<String, String>,
     pub(super) blobs: BTreeMap<String, Bytes>,

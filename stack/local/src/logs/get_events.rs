@@ -14,7 +14,7 @@ use super::{
     groups::with_token,
     invalid,
     pattern::Pattern,
-    read::{self, PAGE_EVENTS_MAX, Selection},
+    read::{self, OneStream, PAGE_EVENTS_MAX, Selection},
     stream::Window,
     streams::no_stream,
 };
@@ -97,9 +97,10 @@ impl Logs {
         // `endTime` itself is not included here, while `FilterLogEvents` includes it (API reference of both).
         let until_ms = input.end_time.map_or(u64::MAX, |end| end.saturating_sub(1));
         let window = Window { from_ms: input.start_time.unwrap_or(0), until_ms };
+        let stream = OneStream { group, name: input.log_stream_name, window, limit };
         let events = blocking(move || match position {
-            Position::Forward(from) => read::forward(&group, &input.log_stream_name, from, window, limit),
-            Position::Backward(before) => read::backward(&group, &input.log_stream_name, before, window, limit),
+            Position::Forward(from) => stream.forward(from),
+            Position::Backward(before) => stream.backward(before),
         })
         .await?;
         let (Position::Forward(at) | Position::Backward(at)) = position;

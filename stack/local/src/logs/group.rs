@@ -44,6 +44,7 @@ pub(super) struct Group {
     pub(super) created_ms: u64,
     pub(super) retention_days: Option<u32>,
     pub(super) kms_key_id: Option<String>,
+    pub(super) class: String,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) streams: BTreeMap<String, Stream>,
     /// The sequence of the next event.
@@ -65,6 +66,7 @@ impl Group {
             created_ms,
             retention_days: None,
             kms_key_id: None,
+            class: "STANDARD".to_owned(),
             tags: BTreeMap::new(),
             streams: BTreeMap::new(),
             end: 0,

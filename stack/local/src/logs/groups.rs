@@ -28,6 +28,7 @@ const RETENTION_DAYS: [u32; 22] =
 struct CreateLogGroup {
     log_group_name: String,
     kms_key_id: Option<String>,
+    log_group_class: Option<String>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
 }
@@ -80,6 +81,9 @@ impl Logs {
         }
         let mut group = Group::new(self.files.clone(), self.context.clock.now_ms());
         (group.kms_key_id, group.tags) = (input.kms_key_id, input.tags);
+        if let Some(class) = input.log_group_class {
+            group.class = class;
+        }
         groups.deleted.remove(&input.log_group_name);
         groups.by_name.insert(input.log_group_name, Arc::new(group.into()));
         Ok(Reply::empty())
@@ -157,7 +161,7 @@ fn describe(arn: &str, name: &str, group: &Group) -> Value {
         "arn": format!("{arn}:*"),
         "logGroupArn": arn,
         "storedBytes": group.stored_bytes(),
-        "logGroupClass": "STANDARD",
+        "logGroupClass": group.class,
     });
     if let Some(days) = group.retention_days {
         described["retentionInDays"] = days.into();

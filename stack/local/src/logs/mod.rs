@@ -1,8 +1,8 @@
 //! CloudWatch Logs: what tasks print.
 //!
 //! Lines are buffered per stream, written to segment files at least every 100 ms, and readable at once. The order of
-//! arrival within a group is the order of reading and the meaning of every token. What is kept lasts as long as the
-//! process.
+//! arrival within a group is the order of reading and the meaning of every token. Retention
+//! policies are kept and shown, but what bounds a stream here is its size; nothing outlives the process.
 
 mod event;
 mod get_events;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{
     event::Event,
     group::{SharedGroup, lock},
-    stream::{BlockAt, Window},
+    stream::{BlockAt, Stream, Window},
 };
 
 /// The largest page of `GetLogEvents` and `FilterLogEvents` (API reference of both).
@@ -42,64 +42,64 @@ impl Room {
     }
 }
 
-/// The events of one stream from `sequence` on, oldest first.
-pub(super) fn forward(
-    group: &SharedGroup,
-    stream: &str,
-    mut sequence: u64,
-    window: Window,
-    limit: usize,
-) -> io::Result<Vec<Event>> {
-    let (mut page, mut room) = (Vec::new(), Room::new(limit));
-    while let Some(block) = lock(group).streams.get(stream).and_then(|stream| stream.block_from(sequence, window)) {
-        let mut block = block.load()?;
-        if block.is_empty() {
-            break;
-        }
-        while let Some(event) = Event::read(&mut block) {
-            if event.sequence < sequence {
-                continue;
+/// One stream to be read in pages.
+pub(super) struct OneStream {
+    pub(super) group: SharedGroup,
+    pub(super) name: String,
+    pub(super) window: Window,
+    pub(super) limit: usize,
+}
+
+impl OneStream {
+    fn block(&self, find: impl FnOnce(&Stream) -> Option<BlockAt>) -> Option<BlockAt> {
+        lock(&self.group).streams.get(&self.name).and_then(find)
+    }
+
+    /// The events from `sequence` on, oldest first.
+    pub(super) fn forward(&self, mut sequence: u64) -> io::Result<Vec<Event>> {
+        let (mut page, mut room) = (Vec::new(), Room::new(self.limit));
+        while let Some(block) = self.block(|stream| stream.block_from(sequence, self.window)) {
+            let mut block = block.load()?;
+            if block.is_empty() {
+                break;
             }
-            let after = event.sequence + 1;
-            if window.contains(event.timestamp_ms) {
+            while let Some(event) = Event::read(&mut block) {
+                if event.sequence < sequence {
+                    continue;
+                }
+                let after = event.sequence + 1;
+                if self.window.contains(event.timestamp_ms) {
+                    if !room.take(&page, &event) {
+                        return Ok(page);
+                    }
+                    page.push(event);
+                }
+                sequence = after;
+            }
+        }
+        Ok(page)
+    }
+
+    /// The last events before `sequence`, oldest first.
+    pub(super) fn backward(&self, mut sequence: u64) -> io::Result<Vec<Event>> {
+        let (mut page, mut room) = (Vec::new(), Room::new(self.limit));
+        'full: while let Some(block) = self.block(|stream| stream.block_before(sequence, self.window)) {
+            let first = block.first;
+            let mut block = block.load()?;
+            let events: Vec<Event> = std::iter::from_fn(|| Event::read(&mut block))
+                .filter(|event| event.sequence < sequence && self.window.contains(event.timestamp_ms))
+                .collect();
+            for event in events.into_iter().rev() {
                 if !room.take(&page, &event) {
-                    return Ok(page);
+                    break 'full;
                 }
                 page.push(event);
             }
-            sequence = after;
+            sequence = first;
         }
+        page.reverse();
+        Ok(page)
     }
-    Ok(page)
-}
-
-/// The last events of one stream before `sequence`, oldest first.
-pub(super) fn backward(
-    group: &SharedGroup,
-    stream: &str,
-    mut sequence: u64,
-    window: Window,
-    limit: usize,
-) -> io::Result<Vec<Event>> {
-    let (mut page, mut room) = (Vec::new(), Room::new(limit));
-    'full: while let Some(block) =
-        lock(group).streams.get(stream).and_then(|stream| stream.block_before(sequence, window))
-    {
-        let first = block.first;
-        let mut block = block.load()?;
-        let events: Vec<Event> = std::iter::from_fn(|| Event::read(&mut block))
-            .filter(|event| event.sequence < sequence && window.contains(event.timestamp_ms))
-            .collect();
-        for event in events.into_iter().rev() {
-            if !room.take(&page, &event) {
-                break 'full;
-            }
-            page.push(event);
-        }
-        sequence = first;
-    }
-    page.reverse();
-    Ok(page)
 }
 
 /// A page of several streams.
