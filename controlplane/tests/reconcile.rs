@@ -108,6 +108,7 @@ async fn a_world_that_cannot_be_read_is_degraded_and_nothing_is_done() {
     let controlplane = Controlplane::start(&world);
     let status = until("a status", || status(&table, |_| true)).await;
     assert!(status.observation.blind_spots.iter().any(|line| line.contains("stream")), "{status:?}");
+    insta::assert_snapshot!(status.observation.blind_spots.join("\n"));
     let decisions = table.decisions("weir", None, 10).await.unwrap();
     assert!(decisions.iter().all(|decision| decision.plan.actions.is_empty()), "{decisions:?}");
     assert_eq!(decisions.len(), 1, "an idle tick is not stored");
