@@ -1,6 +1,6 @@
 //! An endpoint of its own for each test, and what a deployment to it looks like.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::Credentials;
@@ -13,9 +13,13 @@ use stack::{
     template::Parameter,
 };
 use tempfile::TempDir;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::stand_in;
+
+/// How long a deployment to this machine may take in a test: it takes seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Endpoint {
     pub(crate) sdk: SdkConfig,
@@ -41,12 +45,20 @@ impl Endpoint {
         Self { clients: Clients::new(&sdk), sdk, cloud, _directory: directory }
     }
 
-    /// Deploys, and returns what happened on the way too.
+    /// Deploys, and returns what happened on the way too. What takes too long is cancelled, so that its events show.
     pub(crate) async fn deploy(&self, request: &Request) -> (Result<Outputs, DeployError>, Vec<Event>) {
         let (progress, mut events) = Progress::channel();
-        let never = CancellationToken::new();
+        let late = CancellationToken::new();
         let deploying = async {
-            let outputs = deploy(&self.clients, request, &progress, &never).await;
+            let mut work = Box::pin(deploy(&self.clients, request, &progress, &late));
+            let outputs = match timeout(PATIENCE, &mut work).await {
+                Ok(outputs) => outputs,
+                Err(_) => {
+                    late.cancel();
+                    work.as_mut().await
+                }
+            };
+            drop(work);
             drop(progress);
             outputs
         };

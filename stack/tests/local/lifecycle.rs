@@ -72,7 +72,8 @@ async fn a_deployment_comes_up_is_listed_and_goes_without_a_trace() {
     assert_eq!(outputs.lease_table_name, "weir-consumer");
     assert_eq!(outputs.producer_service_name, "weir-producer");
     let address: SocketAddr = outputs.ingest_url.trim_start_matches("http://").parse().expect("a loopback URL");
-    assert!(get(address, "/healthcheck").expect("an answer").starts_with("HTTP/1.1 200"));
+    let answer = tokio::task::spawn_blocking(move || get(address, "/healthcheck")).await.expect("the client");
+    assert!(answer.expect("an answer").starts_with("HTTP/1.1 200"));
     assert_eq!(events.iter().filter(|event| matches!(event, Event::ImagePushed { .. })).count(), 3);
     assert_eq!(describe(&endpoint.clients, &name).await.expect("a look"), Some(outputs));
 
