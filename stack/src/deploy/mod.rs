@@ -5,6 +5,7 @@ mod delivery;
 mod error;
 mod outputs;
 mod parameters;
+mod proposal;
 mod services;
 mod step;
 mod update;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_kinesis::types::ScalingType;
 use stack::{
     Event, Progress,
     deploy::{DeployError, Request, deploy, describe},
@@ -98,28 +99,46 @@ async fn a_deployment_comes_up_is_listed_and_goes_without_a_trace() {
     endpoint.stop().await;
 }
 
+/// Deploys, and fails with what happened on the way when that fails.
+async fn deployed(endpoint: &Endpoint, request: &Request) -> Vec<Event> {
+    let (outputs, events) = endpoint.deploy(request).await;
+    if let Err(error) = outputs {
+        panic!("{error:?} after {events:#?}");
+    }
+    events
+}
+
+fn updated(events: &[Event], resource: &str) -> bool {
+    events.iter().any(|event| {
+        matches!(event, Event::Stack { logical_id, status, .. } if logical_id == resource && status == "UPDATE_COMPLETE")
+    })
+}
+
 #[tokio::test]
 async fn an_update_changes_what_was_asked_for_and_keeps_the_shards() {
     let endpoint = Endpoint::start().await;
     let name = name("weir");
-    let request = request(&name);
-    endpoint.deploy(&request).await.0.expect("the deployment");
+    let mut request = request(&name);
+    deployed(&endpoint, &request).await;
     let kinesis = aws_sdk_kinesis::Client::new(&endpoint.sdk);
-    let split = kinesis.update_shard_count().stream_name("weir").target_shard_count(2);
-    split.scaling_type(aws_sdk_kinesis::types::ScalingType::UniformScaling).send().await.expect("a reshard");
+    let reshard = kinesis.update_shard_count().stream_name("weir").target_shard_count(2);
+    reshard.scaling_type(ScalingType::UniformScaling).send().await.expect("a reshard");
 
-    let (unchanged, events) = endpoint.deploy(&request).await;
-    unchanged.unwrap_or_else(|error| panic!("{error:?} after {events:#?}"));
+    let events = deployed(&endpoint, &request).await;
     let uploads = events.iter().filter(|event| matches!(event, Event::ImagePushed { uploaded: 1.., .. }));
     assert_eq!(uploads.count(), 0, "the images are there already");
 
-    let parameters = BTreeMap::from([(Parameter::Tick, "3s".to_owned()), (Parameter::ShardCount, "1".to_owned())]);
-    let (changed, events) = endpoint.deploy(&Request { parameters, ..request }).await;
-    changed.unwrap_or_else(|error| panic!("{error:?} after {events:#?}"));
-    let updated = |event: &Event| matches!(event, Event::Stack { logical_id, status, .. } if logical_id == "ControlPlaneTask" && status == "UPDATE_COMPLETE");
-    assert!(events.iter().any(updated), "the control plane's task was not updated: {events:#?}");
+    request.parameters = BTreeMap::from([(Parameter::Tick, "3s".to_owned()), (Parameter::ShardCount, "1".to_owned())]);
+    let events = deployed(&endpoint, &request).await;
+    assert!(updated(&events, "ControlPlaneTask"), "{events:#?}");
+    assert!(!updated(&events, "Stream"), "{events:#?}");
+
+    request.parameters.insert(Parameter::RetentionHours, "48".to_owned());
+    let events = deployed(&endpoint, &request).await;
+    assert!(updated(&events, "Stream"), "{events:#?}");
     let summary = kinesis.describe_stream_summary().stream_name("weir").send().await.expect("the stream");
-    assert_eq!(summary.stream_description_summary.expect("a summary").open_shard_count, 2);
+    let summary = summary.stream_description_summary.expect("a summary");
+    assert_eq!((summary.open_shard_count, summary.retention_period_hours), (2, 48));
 
     endpoint.teardown(&name).await.expect("the teardown");
     endpoint.stop().await;
@@ -147,8 +166,7 @@ async fn an_interrupted_deployment_continues_and_an_interrupted_teardown_too() {
     let (outcome, ()) = tokio::join!(deploying, interrupting);
     assert!(matches!(outcome, Err(DeployError::Cancelled)), "{outcome:?}");
 
-    let (outputs, events) = endpoint.deploy(&request).await;
-    outputs.unwrap_or_else(|error| panic!("{error:?} after {events:#?}"));
+    deployed(&endpoint, &request).await;
     assert_eq!(endpoint.teardown(&name).await.expect("the teardown").leftovers, []);
     endpoint.stop().await;
 }
