@@ -82,11 +82,11 @@ impl Definition {
 
     /// CPUs of a task, where the definition states them.
     pub(super) fn cpus(&self) -> Option<f64> {
-        self.number("cpu").map(|units| units / CPU_UNITS)
+        self.number("cpu").map(|units| f64::from(units) / CPU_UNITS)
     }
 
     /// Memory of a task in MiB, where the definition states it.
-    pub(super) fn memory_mib(&self) -> Option<f64> {
+    pub(super) fn memory_mib(&self) -> Option<u32> {
         self.number("memory")
     }
 
@@ -94,8 +94,8 @@ impl Definition {
         self.given.get(field).and_then(Value::as_str)
     }
 
-    fn number(&self, field: &str) -> Option<f64> {
-        self.text(field).and_then(|text| text.parse().ok()).filter(|number| *number > 0.0)
+    fn number(&self, field: &str) -> Option<u32> {
+        self.text(field).and_then(|text| text.parse().ok()).filter(|number| *number > 0)
     }
 
     fn json(&self, names: &Names) -> Value {

@@ -20,7 +20,7 @@ struct Measured {
     cluster: String,
     service: String,
     cpus: Option<f64>,
-    memory_mib: Option<f64>,
+    memory_mib: Option<u32>,
 }
 
 /// Measures until the endpoint stops.
@@ -62,7 +62,7 @@ fn measurable(ecs: &Ecs) -> Vec<Measured> {
 /// a process that was not `known` before has none.
 fn data(task: &Measured, process: &Process, known: bool, at_ms: u64) -> impl Iterator<Item = Datum> {
     let cpu = task.cpus.filter(|_| known).map(|cpus| f64::from(process.cpu_usage()) / cpus);
-    let memory = task.memory_mib.map(|mib| process.memory() as f64 / MIB / mib * 100.0);
+    let memory = task.memory_mib.map(|mib| process.memory() as f64 / MIB / f64::from(mib) * 100.0);
     let dimensions = vec![("ClusterName", task.cluster.clone()), ("ServiceName", task.service.clone())];
     [("CPUUtilization", cpu), ("MemoryUtilization", memory)].into_iter().filter_map(move |(name, percent)| {
         let percent = percent?;
