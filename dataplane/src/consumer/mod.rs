@@ -41,8 +41,9 @@ use self::{
 use crate::{admin, aws, cloudwatch, http, task::Task};
 
 pub use crate::Error;
+pub use process::lines;
 pub use settings::{InitialPosition, ProcessorKind, Settings};
-pub use unpack::Record;
+pub use unpack::{Record, user_records};
 
 /// The namespace of Weir's own metrics.
 const NAMESPACE: &str = "Weir";

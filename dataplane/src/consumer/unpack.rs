@@ -23,6 +23,28 @@ pub struct Record {
     pub arrived_at_ms: Option<i64>,
 }
 
+/// All user records in a record of `shard_id`, whether it is an aggregate or not.
+#[must_use]
+pub fn user_records(record: aws_sdk_kinesis::types::Record, shard_id: &Arc<str>) -> Vec<Record> {
+    let sequence_number: Arc<str> = record.sequence_number.into();
+    let arrived_at_ms = record.approximate_arrival_timestamp.and_then(|arrived| arrived.to_millis().ok());
+    let partition_key = record.partition_key.unwrap_or_default();
+    let data = Bytes::from(record.data.into_inner());
+    let users = aggregation::decode(&data).unwrap_or_else(|| {
+        vec![aggregation::UserRecord { partition_key: partition_key.into(), explicit_hash_key: None, data }]
+    });
+    let numbered = (0..).zip(users).map(|(sub_sequence_number, user)| Record {
+        data: user.data,
+        partition_key: user.partition_key,
+        explicit_hash_key: user.explicit_hash_key,
+        sequence_number: sequence_number.clone(),
+        sub_sequence_number,
+        shard_id: shard_id.clone(),
+        arrived_at_ms,
+    });
+    numbered.collect()
+}
+
 /// The user records in a record of `shard_id` that `after` does not cover yet, and the checkpoint behind all of them.
 ///
 /// A record outside the shard's hash range is delivered: at worst somebody sees it twice.
@@ -33,24 +55,9 @@ pub(crate) fn unpack(
     records: &mut Vec<Record>,
 ) -> Option<Checkpoint> {
     let number: SequenceNumber = record.sequence_number.parse().ok()?;
-    let sequence_number: Arc<str> = number.as_str().into();
-    let arrived_at_ms = record.approximate_arrival_timestamp.and_then(|arrived| arrived.to_millis().ok());
-    let partition_key = record.partition_key.unwrap_or_default();
-    let data = Bytes::from(record.data.into_inner());
-    let users = aggregation::decode(&data).unwrap_or_else(|| {
-        vec![aggregation::UserRecord { partition_key: partition_key.into(), explicit_hash_key: None, data }]
-    });
+    let users = user_records(record, shard_id);
     let last = (users.len() as u64).saturating_sub(1);
-    let fresh = (0..).zip(users).filter(|(sub, _)| !after.covers(&number, *sub));
-    records.extend(fresh.map(|(sub_sequence_number, user)| Record {
-        data: user.data,
-        partition_key: user.partition_key,
-        explicit_hash_key: user.explicit_hash_key,
-        sequence_number: sequence_number.clone(),
-        sub_sequence_number,
-        shard_id: shard_id.clone(),
-        arrived_at_ms,
-    }));
+    records.extend(users.into_iter().filter(|user| !after.covers(&number, user.sub_sequence_number)));
     (!after.covers(&number, last)).then_some(Checkpoint::At(number, last))
 }
 

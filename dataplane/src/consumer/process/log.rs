@@ -45,7 +45,11 @@ impl Log {
     }
 }
 
-fn lines(records: &[Record]) -> serde_json::Result<Vec<u8>> {
+/// Records as lines of JSON: the form that everything shows them in.
+///
+/// # Errors
+/// Never in practice: every member can be written as JSON.
+pub fn lines(records: &[Record]) -> serde_json::Result<Vec<u8>> {
     let mut lines = Vec::with_capacity(records.iter().map(|record| record.data.len() + 300).sum());
     let mut arrived = (None, None);
     for record in records {

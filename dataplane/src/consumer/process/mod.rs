@@ -7,6 +7,7 @@ use std::io;
 use super::unpack::Record;
 
 pub(crate) use log::Log;
+pub use log::lines;
 
 /// Why a batch was not processed.
 #[derive(Debug, thiserror::Error)]
