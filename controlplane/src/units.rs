@@ -83,7 +83,8 @@ impl fmt::Display for BytesPerSecond {
 
 impl fmt::Display for RecordsPerSecond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.0} records/s", self.0)
+        // An empty sum is -0.0.
+        write!(f, "{:.0} records/s", self.0 + 0.0)
     }
 }
 
