@@ -138,7 +138,9 @@ impl Target {
     /// The deployment as the terminal UI shows it. `owned` says that leaving the UI stops everything.
     pub(crate) fn deployment(&self, owned: bool) -> Deployment {
         let (place, stale_after) = match &self.place {
-            Place::Local(record) => (format!("local {}", record.endpoint_url), LOCAL_STALE),
+            Place::Local(record) => {
+                (format!("local {}", record.endpoint_url.trim_start_matches("http://")), LOCAL_STALE)
+            }
             Place::Endpoint(url) => (url.clone(), AWS_STALE),
             Place::Aws => ("AWS".to_owned(), AWS_STALE),
         };

@@ -16,7 +16,4 @@ pub(crate) mod update;
 pub(crate) mod view;
 
 #[cfg(test)]
-mod fixtures;
-
-#[cfg(test)]
 mod tests;

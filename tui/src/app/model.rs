@@ -15,7 +15,7 @@ const HISTORY_MAX: usize = 300;
 pub(crate) struct Deployment {
     pub(crate) name: String,
     pub(crate) region: String,
-    /// `local http://127.0.0.1:4566` or `AWS`.
+    /// `local 127.0.0.1:4566` or `AWS`.
     pub(crate) place: String,
     /// Where records are posted, where that is known.
     pub(crate) ingest_url: Option<String>,

@@ -1,13 +1,15 @@
 //! The update function: what keys and data do, and what no sequence of them can do.
 
+pub(super) mod fixtures;
+
 use proptest::prelude::*;
 use ratatui::{Terminal, backend::TestBackend};
 use stack::teardown::Report;
 
+use self::fixtures::{busy, decision, empty, inventory, now, resource, snapshot};
 use super::{
     effect::Effect,
     event::Event,
-    fixtures::{busy, decision, empty, inventory, now, resource, snapshot},
     keymap::Key,
     model::{Model, Screen},
     teardown::Teardown,

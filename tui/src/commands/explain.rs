@@ -3,14 +3,13 @@
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use controlplane::decide::Decision;
-use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 
 use crate::{
     failure::Exit,
-    output::{FormatArgs, Writer, text::clean},
+    output::{self, FormatArgs, Writer},
     target::{Global, Target},
-    wording::{Tone, decision},
+    wording::decision,
 };
 
 /// Show what the control plane decided and why: each rule, the numbers it used, what stopped it
@@ -47,23 +46,6 @@ fn text(decisions: &[Decision]) -> String {
     if decisions.is_empty() {
         return "no decisions yet".to_owned();
     }
-    let paragraphs: Vec<_> = decisions.iter().map(paragraph).collect();
+    let paragraphs: Vec<_> = decisions.iter().map(|decision| output::words(&decision::lines(decision))).collect();
     paragraphs.join("\n\n")
-}
-
-fn paragraph(decision: &Decision) -> String {
-    let lines = decision::lines(decision);
-    let lines: Vec<_> = lines.iter().map(|line| clean(&line.text).style(style(line.tone)).to_string()).collect();
-    lines.join("\n")
-}
-
-fn style(tone: Tone) -> Style {
-    match tone {
-        Tone::Title => Style::new().bold(),
-        Tone::Change => Style::new().cyan().bold(),
-        Tone::Held => Style::new().yellow(),
-        Tone::Quiet => Style::new().dimmed(),
-        Tone::Done => Style::new().green(),
-        Tone::Bad => Style::new().red().bold(),
-    }
 }

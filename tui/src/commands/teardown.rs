@@ -68,7 +68,7 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
         confirm(&inventory)?;
     }
     let report = remove(&target, &clients, &inventory).await?;
-    writer.document(&Outcome { version: 1, report: &report }, || outcome_text(&report))?;
+    writer.document(&Outcome { version: 1, report: &report }, || output::words(&operation::result(&report)))?;
     Ok(if report.leftovers.is_empty() { Exit::Done } else { Exit::Leftovers })
 }
 
@@ -153,12 +153,4 @@ fn listing_text(inventory: &Inventory) -> String {
         table.row([&resource.kind, &resource.id, "not ours, stays"]);
     }
     table.to_string()
-}
-
-fn outcome_text(report: &Report) -> String {
-    if report.leftovers.is_empty() {
-        return format!("{} resources removed, nothing is left", report.deleted.len());
-    }
-    let left: Vec<_> = report.leftovers.iter().map(operation::resource_words).collect();
-    format!("{} resources removed, {} left over:\n  {}", report.deleted.len(), left.len(), left.join("\n  "))
 }

@@ -8,13 +8,16 @@ pub(crate) mod text;
 use std::{fmt::Display, io};
 
 use anyhow::Error;
-use owo_colors::OwoColorize;
+use owo_colors::{OwoColorize, Style};
 
 pub(crate) use document::{Format, FormatArgs, Writer, write_line};
 pub(crate) use progress::Progress;
 pub(crate) use table::Table;
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    wording::{Line, Tone},
+};
 
 /// Tells a person something that is not data.
 pub(crate) fn note(text: impl Display) {
@@ -30,6 +33,23 @@ pub(crate) fn ask(question: &str) -> io::Result<String> {
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(answer)
+}
+
+/// Lines of words, styled by their tone. Control characters of data are made visible.
+pub(crate) fn words(lines: &[Line]) -> String {
+    let lines: Vec<_> = lines.iter().map(|line| text::clean(&line.text).style(style(line.tone)).to_string()).collect();
+    lines.join("\n")
+}
+
+fn style(tone: Tone) -> Style {
+    match tone {
+        Tone::Title => Style::new().bold(),
+        Tone::Change => Style::new().cyan().bold(),
+        Tone::Held => Style::new().yellow(),
+        Tone::Quiet => Style::new().dimmed(),
+        Tone::Done => Style::new().green(),
+        Tone::Bad => Style::new().red().bold(),
+    }
 }
 
 /// An error with its causes, outermost first, in one line.

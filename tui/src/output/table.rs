@@ -12,6 +12,9 @@ impl Table {
         let mut table = comfy_table::Table::new();
         table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(header.iter().map(|title| title.to_uppercase()));
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         Self(table)
     }
 

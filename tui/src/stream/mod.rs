@@ -1,8 +1,9 @@
 //! Reading the stream as `ctl tail` does: every shard, parents before their children.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     io::{self, Write},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,6 +13,7 @@ use aws_sdk_kinesis::{
     operation::get_records::GetRecordsOutput,
     types::{Shard, ShardIteratorType},
 };
+use dataplane::consumer::{lines, user_records};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -19,8 +21,6 @@ use tokio::{
 };
 
 use crate::{failure::Failure, target::Target};
-
-mod record;
 
 /// GetRecords has a quota of 5 calls a second and shard, shared with the consumers: take one of them.
 const IDLE_PERIOD: Duration = Duration::from_secs(1);
@@ -46,7 +46,6 @@ pub(crate) async fn print(target: &Target, begin: Begin, follow: bool) -> Result
     let reading = Reading { client: Client::new(&target.sdk), stream: target.name.to_string(), follow, pages };
     let printing = async {
         while let Some(lines) = printed.recv().await {
-            let lines: Vec<u8> = lines;
             let mut out = io::stdout().lock();
             out.write_all(&lines)?;
             out.flush()?;
@@ -77,7 +76,9 @@ impl Reading {
         let mut shards = self.shards().await?;
         let mut order = Order::default();
         if begin == Begin::Latest {
-            order.finished.extend(shards.iter().filter(|shard| is_closed(shard)).map(|shard| shard.shard_id.clone()));
+            order
+                .finished
+                .extend(shards.iter().filter(|shard| is_closed(shard)).map(|shard| shard.shard_id.as_str().into()));
         }
         let mut at = match begin {
             Begin::Oldest => ShardIteratorType::TrimHorizon,
@@ -128,7 +129,7 @@ impl Reading {
     }
 
     /// Reads one shard. Returns its id when it is closed and read out.
-    async fn shard(self, shard: String, at: ShardIteratorType) -> Result<Option<String>> {
+    async fn shard(self, shard: Arc<str>, at: ShardIteratorType) -> Result<Option<Arc<str>>> {
         let mut position = Position { at, after: None };
         let mut iterator = self.iterator(&shard, &position).await?;
         loop {
@@ -171,8 +172,9 @@ impl Reading {
         answer.shard_iterator.context("GetShardIterator answered without an iterator")
     }
 
-    async fn publish(&self, shard: &str, page: GetRecordsOutput) -> Result<()> {
-        let lines = record::lines(shard, page.records)?;
+    async fn publish(&self, shard: &Arc<str>, page: GetRecordsOutput) -> Result<()> {
+        let records: Vec<_> = page.records.into_iter().flat_map(|record| user_records(record, shard)).collect();
+        let lines = lines(&records)?;
         if !lines.is_empty() {
             self.pages.send(lines).await.context("standard output is closed")?;
         }
@@ -201,21 +203,22 @@ fn is_closed(shard: &Shard) -> bool {
 /// Which shards were begun and which are done.
 #[derive(Default)]
 struct Order {
-    begun: BTreeSet<String>,
-    finished: BTreeSet<String>,
+    begun: BTreeSet<Arc<str>>,
+    finished: BTreeSet<Arc<str>>,
 }
 
 impl Order {
     /// The shards whose turn it is: not begun, and no parent that is still listed is unread.
-    fn next(&mut self, shards: &[Shard]) -> Vec<String> {
-        let listed: BTreeMap<_, _> = shards.iter().map(|shard| (shard.shard_id.as_str(), shard)).collect();
-        let unread = |parent: &String| listed.contains_key(parent.as_str()) && !self.finished.contains(parent);
+    fn next(&mut self, shards: &[Shard]) -> Vec<Arc<str>> {
+        let listed: BTreeSet<_> = shards.iter().map(|shard| shard.shard_id.as_str()).collect();
+        let unread = |parent: &String| listed.contains(parent.as_str()) && !self.finished.contains(parent.as_str());
         let ready = shards.iter().filter(|shard| {
             let mut parents = shard.parent_shard_id.iter().chain(&shard.adjacent_parent_shard_id);
-            let known = self.begun.contains(&shard.shard_id) || self.finished.contains(&shard.shard_id);
+            let id = shard.shard_id.as_str();
+            let known = self.begun.contains(id) || self.finished.contains(id);
             !known && !parents.any(unread)
         });
-        let ready: Vec<_> = ready.map(|shard| shard.shard_id.clone()).collect();
+        let ready: Vec<_> = ready.map(|shard| shard.shard_id.as_str().into()).collect();
         self.begun.extend(ready.iter().cloned());
         ready
     }
@@ -244,17 +247,17 @@ mod tests {
     fn a_child_waits_for_both_parents() {
         let shards = [shard("a", [None, None]), shard("b", [None, None]), shard("c", [Some("a"), Some("b")])];
         let mut order = Order::default();
-        assert_eq!(order.next(&shards), ["a", "b"]);
-        order.finished.insert("a".to_owned());
+        assert_eq!(order.next(&shards), ["a".into(), "b".into()]);
+        order.finished.insert("a".into());
         assert!(order.next(&shards).is_empty());
-        order.finished.insert("b".to_owned());
-        assert_eq!(order.next(&shards), ["c"]);
+        order.finished.insert("b".into());
+        assert_eq!(order.next(&shards), ["c".into()]);
         assert!(order.next(&shards).is_empty(), "every shard is read once");
     }
 
     #[test]
     fn a_parent_that_is_no_longer_kept_holds_nobody_up() {
         let mut order = Order::default();
-        assert_eq!(order.next(&[shard("c", [Some("gone"), None])]), ["c"]);
+        assert_eq!(order.next(&[shard("c", [Some("gone"), None])]), ["c".into()]);
     }
 }

@@ -3,6 +3,7 @@
 use stack::{
     inventory::Resource,
     progress::{Event, Phase},
+    teardown::Report,
 };
 
 use super::{Line, Tone};
@@ -22,7 +23,9 @@ pub(crate) fn line(event: &Event) -> Line {
         }
         Event::Service { service, desired, running, rollout } => {
             let tone = if desired == running { Tone::Done } else { Tone::Held };
-            Line::new(tone, format!("◐ {service}: {running} of {desired} tasks run, {rollout}"))
+            let glyph = if desired == running { '✓' } else { '◐' };
+            let rollout = if rollout.is_empty() { String::new() } else { format!(", {rollout}") };
+            Line::new(tone, format!("{glyph} {service}: {running} of {desired} tasks run{rollout}"))
         }
         Event::TaskStopped { service, task, reason } => {
             Line::new(Tone::Bad, format!("✗ a task of {service} stopped: {reason} ({task})"))
@@ -44,6 +47,18 @@ pub(crate) fn subject(event: &Event) -> Option<&str> {
         Event::Retrying { what, .. } => Some(what),
         Event::Phase { .. } | Event::ImagePushed { .. } | Event::TaskStopped { .. } => None,
     }
+}
+
+/// How a teardown ended.
+pub(crate) fn result(report: &Report) -> Vec<Line> {
+    let removed = report.deleted.len();
+    if report.leftovers.is_empty() {
+        return vec![Line::new(Tone::Done, format!("✓ {removed} resources removed, nothing is left"))];
+    }
+    let left = report.leftovers.len();
+    let title = Line::new(Tone::Bad, format!("✗ {removed} resources removed, {left} left over:"));
+    let resources = report.leftovers.iter().map(|left| Line::new(Tone::Held, format!("  {}", resource_words(left))));
+    std::iter::once(title).chain(resources).collect()
 }
 
 /// A resource as people recognise it.

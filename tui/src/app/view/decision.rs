@@ -1,12 +1,7 @@
 //! The last decision, rule by rule.
 
 use controlplane::decide::Decision;
-use ratatui::{
-    Frame,
-    layout::Rect,
-    text::Line,
-    widgets::{Paragraph, Wrap},
-};
+use ratatui::{Frame, layout::Rect, text::Line, widgets::Paragraph};
 
 use super::Palette;
 use crate::{
@@ -17,16 +12,16 @@ use crate::{
 
 pub(super) fn draw(model: &Model, palette: Palette, frame: &mut Frame<'_>, area: Rect) {
     let last = model.status().and_then(|status| status.last_decision.as_ref()).or(model.decisions().first());
+    let inner = palette.panel("").inner(area);
     let (title, lines) = last.map_or_else(
         || ("no decision yet".to_owned(), next_steps(model, palette)),
         |decision| {
             let age = figures::age(model.now.duration_since(decision.at));
             let title = format!("last decision, {age} ago: {}", words::headline(decision));
-            (title, lines(decision, palette, area.height))
+            (title, lines(decision, palette, inner))
         },
     );
-    let paragraph = Paragraph::new(lines).wrap(Wrap { trim: false }).block(palette.panel(&title));
-    frame.render_widget(paragraph, area);
+    frame.render_widget(Paragraph::new(lines).block(palette.panel(&title)), area);
 }
 
 /// What a newcomer can do while nothing has happened yet.
@@ -44,16 +39,16 @@ fn next_steps(model: &Model, palette: Palette) -> Vec<Line<'static>> {
 }
 
 /// Verdicts always; the numbers behind them where there is room for both.
-fn lines(decision: &Decision, palette: Palette, height: u16) -> Vec<Line<'static>> {
+fn lines(decision: &Decision, palette: Palette, Rect { width, height, .. }: Rect) -> Vec<Line<'static>> {
     let rules = words::rules(decision);
-    let roomy = usize::from(height) > 2 * rules.len() + 2;
+    let roomy = usize::from(height) > 2 * rules.len();
     let mut lines = Vec::new();
     for (name, rule) in &rules {
-        lines.push(palette.worded(&words::verdict(name, rule)));
+        lines.extend(palette.worded(&words::verdict(name, rule), width));
         if roomy {
-            lines.extend(words::details(rule).map(|line| palette.worded(&line)));
+            lines.extend(words::details(rule).flat_map(|line| palette.worded(&line, width)));
         }
     }
-    lines.extend(words::outcomes(decision).map(|line| palette.worded(&line)));
+    lines.extend(words::outcomes(decision).flat_map(|line| palette.worded(&line, width)));
     lines
 }

@@ -1,12 +1,6 @@
 //! The list of decisions, and one of them whole.
 
-use ratatui::{
-    Frame,
-    layout::Rect,
-    style::Stylize,
-    text::Line,
-    widgets::{Paragraph, Wrap},
-};
+use ratatui::{Frame, layout::Rect, style::Stylize, text::Line, widgets::Paragraph};
 
 use super::Palette;
 use crate::{
@@ -25,9 +19,11 @@ pub(super) fn draw(
 ) {
     match (open, model.decisions().get(selected)) {
         (Some(scroll), Some(decision)) => {
-            let lines: Vec<_> = words::lines(decision).iter().skip(scroll).map(|line| palette.worded(line)).collect();
-            let title = format!("decision {}", decision.id);
-            frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(palette.panel(&title)), area);
+            let block = palette.panel(&format!("decision {}", decision.id));
+            let width = block.inner(area).width;
+            let lines = words::lines(decision);
+            let shown: Vec<_> = lines.iter().skip(scroll).flat_map(|line| palette.worded(line, width)).collect();
+            frame.render_widget(Paragraph::new(shown).block(block), area);
         }
         _ => list(model, palette, Some(selected), frame, area),
     }

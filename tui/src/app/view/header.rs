@@ -8,7 +8,14 @@ use ratatui::{
 };
 
 use super::Palette;
-use crate::{app::model::Model, output::text::clean, wording::figures};
+use crate::{
+    app::{
+        model::{Model, Screen},
+        teardown::Teardown,
+    },
+    output::text::clean,
+    wording::figures,
+};
 
 pub(super) fn draw(model: &Model, palette: Palette, frame: &mut Frame<'_>, area: Rect) {
     let deployment = &model.deployment;
@@ -25,6 +32,12 @@ pub(super) fn draw(model: &Model, palette: Palette, frame: &mut Frame<'_>, area:
 }
 
 fn steering(model: &Model, palette: Palette) -> Line<'static> {
+    match &model.screen {
+        // Whoever steered is removed first, and the table that told of it soon after.
+        Screen::Teardown(Teardown::Running(_)) => return Line::styled(" ▸ being removed", palette.change()),
+        Screen::Teardown(Teardown::Ended { result: Ok(_), .. }) => return Line::styled(" ■ removed", palette.dim()),
+        _ => {}
+    }
     if let Some(problem) = &model.problem {
         return Line::styled(format!(" ✗ cannot read: {}", clean(problem)), palette.bad());
     }

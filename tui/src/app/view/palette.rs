@@ -59,8 +59,8 @@ impl Palette {
             .title(Span::styled(format!(" {} ", clean(title)), self.title()))
     }
 
-    /// A line of words.
-    pub(super) fn worded(self, line: &wording::Line) -> Line<'static> {
+    /// A line of words, broken where it is wider than `width`; what follows is indented.
+    pub(super) fn worded(self, line: &wording::Line, width: u16) -> Vec<Line<'static>> {
         let style = match line.tone {
             Tone::Title => self.title(),
             Tone::Change => self.change(),
@@ -69,6 +69,38 @@ impl Palette {
             Tone::Done => self.good(),
             Tone::Bad => self.bad(),
         };
-        Line::styled(clean(&line.text).into_owned(), style)
+        break_line(&clean(&line.text), width.into()).into_iter().map(|text| Line::styled(text, style)).collect()
+    }
+}
+
+/// How far the rest of a broken line is indented.
+const INDENT: usize = 4;
+
+/// Breaks a line at spaces, or within a word that fits nowhere.
+fn break_line(text: &str, width: usize) -> Vec<String> {
+    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
+    for word in text.split_inclusive(' ') {
+        let length = Span::raw(word.trim_end()).width();
+        if used + length > width && !line.trim().is_empty() {
+            lines.push(line.trim_end().to_owned());
+            (line, used) = (" ".repeat(INDENT), INDENT);
+        }
+        line.push_str(word);
+        used += Span::raw(word).width();
+    }
+    lines.push(line.trim_end().to_owned());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::break_line;
+
+    #[test]
+    fn a_broken_line_goes_on_indented() {
+        assert_eq!(break_line("one two three", 20), ["one two three"]);
+        assert_eq!(break_line("one two three", 8), ["one two", "    three"]);
+        assert_eq!(break_line("    one two", 9), ["    one", "    two"]);
+        assert_eq!(break_line("unbreakable", 4), ["unbreakable"]);
     }
 }

@@ -15,7 +15,10 @@ use crate::{
         teardown::{Confirmation, Steps, Teardown},
     },
     output::text::clean,
-    wording::operation::{self, resource_words},
+    wording::{
+        self, Tone,
+        operation::{self, resource_words},
+    },
 };
 
 pub(super) fn draw(model: &Model, screen: &Teardown, palette: Palette, frame: &mut Frame<'_>, area: Rect) {
@@ -26,8 +29,8 @@ pub(super) fn draw(model: &Model, screen: &Teardown, palette: Palette, frame: &m
             frame.render_widget(text.block(palette.panel(&title)), area);
         }
         Teardown::Confirm(confirmation) => confirm(model, confirmation, palette, frame, area),
-        Teardown::Running(steps) => progress(&title, steps, Vec::new(), palette, frame, area),
-        Teardown::Ended { steps, result } => progress(&title, steps, ending(result, palette), palette, frame, area),
+        Teardown::Running(steps) => progress(&title, steps, None, palette, frame, area),
+        Teardown::Ended { steps, result } => progress(&title, steps, Some(result), palette, frame, area),
     }
 }
 
@@ -54,35 +57,24 @@ fn confirm(model: &Model, confirmation: &Confirmation, palette: Palette, frame: 
     frame.render_widget(Paragraph::new(text).block(palette.panel("confirm")), question);
 }
 
-/// The newest steps, with what is to be said below them.
+/// What happened, and at the end its result: the newest lines that fit.
 fn progress(
     title: &str,
     steps: &Steps,
-    below: Vec<Line<'static>>,
+    result: Option<&Result<Report, String>>,
     palette: Palette,
     frame: &mut Frame<'_>,
     area: Rect,
 ) {
     let block = palette.panel(title);
-    let visible = usize::from(block.inner(area).height).saturating_sub(below.len());
-    let events = steps.events();
-    let shown = &events[events.len().saturating_sub(visible)..];
-    let mut lines: Vec<_> = shown.iter().map(|event| palette.worded(&operation::line(event))).collect();
-    lines.extend(below);
-    frame.render_widget(Paragraph::new(lines).block(block), area);
-}
-
-fn ending(result: &Result<Report, String>, palette: Palette) -> Vec<Line<'static>> {
+    let inner = block.inner(area);
+    let mut words: Vec<_> = steps.events().iter().map(operation::line).collect();
     match result {
-        Ok(report) if report.leftovers.is_empty() => {
-            vec![Line::styled(format!("✓ {} resources removed, nothing is left", report.deleted.len()), palette.good())]
-        }
-        Ok(report) => {
-            let title = format!("✗ {} left over:", report.leftovers.len());
-            let leftovers = report.leftovers.iter();
-            let lines = leftovers.map(|resource| Line::raw(format!("  {}", clean(&resource_words(resource)))));
-            std::iter::once(Line::styled(title, palette.bad())).chain(lines).collect()
-        }
-        Err(problem) => vec![Line::styled(format!("✗ {}", clean(problem)), palette.bad())],
+        Some(Ok(report)) => words.extend(operation::result(report)),
+        Some(Err(problem)) => words.push(wording::Line::new(Tone::Bad, format!("✗ {problem}"))),
+        None => {}
     }
+    let mut lines: Vec<_> = words.iter().flat_map(|line| palette.worded(line, inner.width)).collect();
+    let hidden = lines.len().saturating_sub(inner.height.into());
+    frame.render_widget(Paragraph::new(lines.split_off(hidden)).block(block), area);
 }

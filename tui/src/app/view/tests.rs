@@ -6,9 +6,9 @@ use stack::teardown::Report;
 use super::{Palette, draw};
 use crate::app::{
     event::Event,
-    fixtures::{busy, empty, inventory, now, resource, snapshot},
     keymap::Key,
     model::Model,
+    tests::fixtures::{busy, empty, inventory, now, resource, snapshot},
     update::update,
 };
 

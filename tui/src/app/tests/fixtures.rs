@@ -15,7 +15,7 @@ use stack::{
     inventory::{Inventory, Owner, Resource},
 };
 
-use super::model::{Deployment, Model, Snapshot};
+use crate::app::model::{Deployment, Model, Snapshot};
 
 pub(crate) fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().expect("a time")
@@ -25,7 +25,7 @@ pub(crate) fn deployment() -> Deployment {
     Deployment {
         name: "weir".to_owned(),
         region: "eu-central-1".to_owned(),
-        place: "local http://127.0.0.1:4566".to_owned(),
+        place: "local 127.0.0.1:4566".to_owned(),
         ingest_url: Some("http://127.0.0.1:8080".to_owned()),
         stale_after: SignedDuration::from_secs(6),
         owned: false,
