@@ -170,3 +170,17 @@ async fn a_producer_that_stops_answers_what_it_has_taken() {
     assert_eq!(answer.status, StatusCode::OK, "every record was stored: {:?}", answer.body["error"]);
     producer.role.task.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_that_are_no_text_arrive_in_base64() {
+    let world = World::start(1).await;
+    let (producer, consumer) = (world.producer(&[]).await, world.consumer().await);
+    let answer = world.post_bytes(&producer, "partitionKey=raw", &b"\xff\x00"[..]).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    until("the record is processed", async || !consumer.records().is_empty()).await;
+    let record = consumer.records().remove(0);
+    assert_eq!((&record["data_base64"], &record["partition_key"]), (&json!("/wA="), &json!("raw")));
+    assert!(record.get("data").is_none());
+    producer.role.stop().await;
+    consumer.role.stop().await;
+}

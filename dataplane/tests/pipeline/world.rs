@@ -161,6 +161,13 @@ impl World {
             .await
     }
 
+    /// Posts a body that is the data itself.
+    pub(crate) async fn post_bytes(&self, producer: &RunningProducer, query: &str, body: impl Into<Bytes>) -> Answer {
+        let request = Request::post(format!("http://{}/?{query}", producer.ingest));
+        let request = request.header("content-type", "application/octet-stream");
+        self.send(request.body(Full::new(body.into())).unwrap()).await
+    }
+
     /// Posts one record and expects it to be stored.
     pub(crate) async fn store(&self, producer: &RunningProducer, data: &str, partition_key: Option<&str>) {
         let body = match partition_key {

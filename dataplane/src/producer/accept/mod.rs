@@ -3,11 +3,13 @@
 //! | request | answer |
 //! |---|---|
 //! | `POST /` `{"data": "...", "partitionKey"?, "explicitHashKey"?}` | 200 once Kinesis has the record, with its sequence number |
+//! | `POST /` with `Content-Type: application/octet-stream`, keys in the query | the same; the body is the data |
 //! | `POST /records`, the same objects as NDJSON or as a JSON array | 200 all stored; 207 some were; 503 none was; one result a record, in order |
 //! | `GET /healthcheck` | 200, or 503 while the task drains |
 //!
-//! Nothing is stored of a request with a mistake in it. The content type is not looked at: clients send what their
-//! HTTP library happens to set.
+//! Bytes that are not UTF-8 come as `dataBase64` in place of `data`. Nothing is stored of a request with a mistake in
+//! it. Any other content type than `application/octet-stream` means JSON: clients send what their HTTP library happens
+//! to set.
 
 mod body;
 mod parse;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{Query, Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -26,7 +28,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::{parse::Posted, rejection::Rejection};
+use self::{
+    parse::{Keys, Posted},
+    rejection::Rejection,
+};
 use super::{
     pipeline::Pipeline,
     receipt::{Outcome, Receipt},
@@ -61,9 +66,10 @@ async fn healthcheck(State(front): State<Front>) -> (StatusCode, &'static str) {
 }
 
 async fn store_one(State(front): State<Front>, request: Request) -> Result<Response, Rejection> {
+    let keys = raw_keys(&request)?;
     let receipt = {
         let body = body::read(&front.pipeline, request).await?;
-        front.accept(&[parse::one(&body)?])?
+        front.accept(&[keys.map_or_else(|| parse::one(&body), |keys| parse::raw(&body, keys))?])?
     };
     match receipt.outcomes().await.pop() {
         Some(Ok(stored)) => {
@@ -92,6 +98,16 @@ async fn store_many(State(front): State<Front>, request: Request) -> Result<Resp
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     Ok(response)
+}
+
+/// The keys in the query of a request whose body is the data of its record. `None` for one whose body is JSON.
+fn raw_keys(request: &Request) -> Result<Option<Keys>, Rejection> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    if !content_type.starts_with(b"application/octet-stream") {
+        return Ok(None);
+    }
+    let query = Query::try_from_uri(request.uri());
+    query.map(|Query(keys)| Some(keys)).map_err(|_| Rejection::Malformed("the query is not understood".to_owned()))
 }
 
 impl Front {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 
 use super::rejection::Rejection;
@@ -16,22 +17,38 @@ const PARTITION_KEY_CHARACTERS_MAX: usize = 256;
 /// The most records of one request.
 const RECORDS_MAX: usize = 10_000;
 
-/// A record as it is posted.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A record as it is posted. The names with underscores are those that the `log` processor writes, so that what it
+/// wrote can be posted again.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Wire<'a> {
     #[serde(borrow)]
-    data: Cow<'a, str>,
-    #[serde(borrow, default)]
-    partition_key: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    explicit_hash_key: Option<Cow<'a, str>>,
+    data: Option<Text<'a>>,
+    /// For bytes that are not UTF-8.
+    #[serde(borrow, alias = "data_base64")]
+    data_base64: Option<Text<'a>>,
+    #[serde(borrow, alias = "partition_key")]
+    partition_key: Option<Text<'a>>,
+    #[serde(borrow)]
+    explicit_hash_key: Option<Text<'a>>,
+}
+
+/// A string, borrowed from the body unless it has escapes. serde borrows a bare `Cow` only, not one in an `Option`.
+#[derive(Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The keys of a record whose body is its data.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Keys {
+    partition_key: Option<String>,
+    explicit_hash_key: Option<String>,
 }
 
 /// A record that Kinesis would take.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Posted<'a> {
-    data: Cow<'a, str>,
+    data: Cow<'a, [u8]>,
     partition_key: Option<Cow<'a, str>>,
     explicit_hash_key: Option<HashKey>,
 }
@@ -41,7 +58,7 @@ impl Posted<'_> {
         Incoming {
             partition_key: self.partition_key.as_deref(),
             explicit_hash_key: self.explicit_hash_key,
-            data: self.data.as_bytes(),
+            data: &self.data,
         }
     }
 }
@@ -49,7 +66,13 @@ impl Posted<'_> {
 /// The record of a body that is one JSON object.
 pub(super) fn one(body: &[u8]) -> Result<Posted<'_>, Rejection> {
     let wire = serde_json::from_slice(body).map_err(|error| malformed(&error, None))?;
-    check(wire, 0)
+    posted(wire, 0)
+}
+
+/// The record whose data is the body.
+pub(super) fn raw(body: &[u8], keys: Keys) -> Result<Posted<'_>, Rejection> {
+    let keys = (keys.partition_key.map(Cow::Owned), keys.explicit_hash_key.map(Cow::Owned));
+    check(Cow::Borrowed(body), keys, 0)
 }
 
 /// The records of a body that is a JSON array of objects, or an object a line.
@@ -65,7 +88,7 @@ pub(super) fn many(body: &[u8]) -> Result<Vec<Posted<'_>>, Rejection> {
     if wires.len() > RECORDS_MAX {
         return Err(Rejection::TooManyRecords(RECORDS_MAX));
     }
-    wires.into_iter().enumerate().map(|(index, wire)| check(wire, index)).collect()
+    wires.into_iter().enumerate().map(|(index, wire)| posted(wire, index)).collect()
 }
 
 fn lines(body: &[u8]) -> Result<Vec<Wire<'_>>, Rejection> {
@@ -76,8 +99,26 @@ fn lines(body: &[u8]) -> Result<Vec<Wire<'_>>, Rejection> {
     wires.collect()
 }
 
-fn check(wire: Wire<'_>, index: usize) -> Result<Posted<'_>, Rejection> {
-    let Wire { data, partition_key, explicit_hash_key } = wire;
+fn posted(wire: Wire<'_>, index: usize) -> Result<Posted<'_>, Rejection> {
+    let problem = |what| Rejection::Malformed(format!("record {index}: {what}"));
+    let data = match (wire.data, wire.data_base64) {
+        (Some(Text(Cow::Borrowed(text))), None) => Cow::Borrowed(text.as_bytes()),
+        (Some(Text(Cow::Owned(text))), None) => Cow::Owned(text.into_bytes()),
+        (None, Some(Text(text))) => {
+            Cow::Owned(BASE64_STANDARD.decode(&*text).map_err(|_| problem("dataBase64 is not base64"))?)
+        }
+        (None, None) => return Err(problem("has neither `data` nor `dataBase64`")),
+        (Some(_), Some(_)) => return Err(problem("has both `data` and `dataBase64`")),
+    };
+    check(data, (wire.partition_key.map(|text| text.0), wire.explicit_hash_key.map(|text| text.0)), index)
+}
+
+/// A record with its partition key and explicit hash key, if Kinesis would take it.
+fn check<'a>(
+    data: Cow<'a, [u8]>,
+    (partition_key, explicit_hash_key): (Option<Cow<'a, str>>, Option<Cow<'a, str>>),
+    index: usize,
+) -> Result<Posted<'a>, Rejection> {
     let explicit_hash_key = match explicit_hash_key {
         Some(decimal) => Some(hash_key(&decimal).ok_or_else(|| {
             Rejection::Malformed(format!("record {index}: explicitHashKey is not a decimal number below 2^128"))
@@ -108,7 +149,7 @@ fn malformed(error: &serde_json::Error, line: Option<usize>) -> Rejection {
     let kind = match error.classify() {
         serde_json::error::Category::Eof => "ends early",
         serde_json::error::Category::Data => {
-            "is not an object with a string `data` (and strings `partitionKey` and `explicitHashKey`, if any)"
+            "is not an object with a string `data` or `dataBase64` (and strings `partitionKey` and `explicitHashKey`, if any)"
         }
         serde_json::error::Category::Syntax | serde_json::error::Category::Io => "is not JSON",
     };
@@ -121,7 +162,7 @@ mod tests {
     use super::*;
 
     fn data(posted: &[Posted<'_>]) -> Vec<String> {
-        posted.iter().map(|posted| posted.data.to_string()).collect()
+        posted.iter().map(|posted| String::from_utf8_lossy(&posted.data).into_owned()).collect()
     }
 
     #[test]
@@ -139,6 +180,16 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_come_in_base64_or_as_they_are() {
+        let posted = one(br#"{"data_base64":"/w==","partition_key":"k"}"#).expect("a record");
+        assert_eq!((&posted.data[..], posted.partition_key.as_deref()), (&b"\xff"[..], Some("k")));
+        let keys = Keys { partition_key: Some("k".to_owned()), explicit_hash_key: None };
+        assert_eq!(raw(b"\xff", keys), Ok(posted));
+        let keys = Keys { partition_key: None, explicit_hash_key: Some("x".to_owned()) };
+        assert!(matches!(raw(b"", keys), Err(Rejection::Malformed(_))));
+    }
+
+    #[test]
     fn an_array_and_lines_hold_the_same_records() {
         let array = br#" [{"data":"a"}, {"data":"b\n"}]"#;
         let lines = b"\n{\"data\":\"a\"}\r\n\n{\"data\":\"b\\n\"}";
@@ -150,7 +201,9 @@ mod tests {
     fn a_mistake_is_named_with_its_place_and_without_the_payload() {
         for (body, expected) in [
             (&b"{\"data\":\"a\"}\n{\"data\":5}"[..], "line 2"),
-            (b"{\"data\":\"a\"}\n{\"secret\":\"x\"}", "line 2"),
+            (b"{\"data\":\"a\"}\n{\"secret\":\"x\"}", "record 1: has neither"),
+            (b"{\"data\":\"a\",\"dataBase64\":\"YQ==\"}", "has both"),
+            (b"{\"dataBase64\":\"secret!\"}", "not base64"),
             (b"{\"data\":\"a\"}\nsecret", "line 2"),
             (b"[{\"data\":\"a\"},", "ends early"),
             (b"{\"data\":\"\xff\"}", "not JSON"),
