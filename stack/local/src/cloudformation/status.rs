@@ -47,6 +47,11 @@ impl StackStatus {
         }
     }
 
+    /// Whether an operation is running.
+    pub(crate) fn is_busy(self) -> bool {
+        self.as_str().ends_with("_IN_PROGRESS") && self != Self::ReviewInProgress
+    }
+
     /// Whether an update may start.
     pub(crate) fn is_updatable(self) -> bool {
         matches!(self, Self::CreateComplete | Self::UpdateComplete | Self::UpdateRollbackComplete)

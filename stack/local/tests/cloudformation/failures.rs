@@ -82,3 +82,24 @@ async fn a_repository_with_images_fails_the_deletion_until_it_is_retained() {
     let left = repositories.describe_repositories().send().await.unwrap();
     assert_eq!(left.repositories().len(), 1);
 }
+
+#[tokio::test]
+async fn a_named_resource_is_not_replaced_and_the_stack_can_be_updated_again() {
+    let fixture = start().await;
+    let table = |key: &str, days: u32| {
+        format!(
+            "Resources: {{L: {{Type: AWS::Logs::LogGroup, Properties: {{LogGroupName: /l, RetentionInDays: {days}}}}}, \
+             T: {{Type: AWS::DynamoDB::Table, DependsOn: L, Properties: {{TableName: tab, BillingMode: PAY_PER_REQUEST, \
+             AttributeDefinitions: [{{AttributeName: {key}, AttributeType: S}}], \
+             KeySchema: [{{AttributeName: {key}, KeyType: HASH}}]}}}}}}"
+        )
+    };
+    fixture.create(&table("a", 1), &[]).await.unwrap();
+    fixture.reaches("s", StackStatus::CreateComplete).await;
+    fixture.update(&table("b", 3), &[]).await.unwrap();
+    fixture.reaches("s", StackStatus::UpdateRollbackComplete).await;
+    let reason = fixture.reasons("s", "T", ResourceStatus::UpdateFailed).await.concat();
+    assert!(reason.contains("when a custom-named resource requires replacing"), "{reason}");
+    fixture.update(&table("a", 5), &[]).await.unwrap();
+    fixture.reaches("s", StackStatus::UpdateComplete).await;
+}

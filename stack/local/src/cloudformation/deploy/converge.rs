@@ -34,6 +34,7 @@ impl Operation {
     async fn converge_resource(&self, bound: &Bound, name: &str) -> Result<(), Unfinished> {
         let current = self.stack(|stack| stack.resources.get(name).cloned()).flatten();
         let current = current.filter(|resource| !resource.status.is_gone());
+        self.remember(Undo::Record(name.to_owned(), current.clone().map(Box::new)));
         let action = if current.is_some() { Action::Update } else { Action::Create };
         let Some((desired, kind)) = self.desired(bound, name, action)? else {
             return Err(self.failed(name, action, "the resource is not in the template"));
@@ -43,7 +44,7 @@ impl Operation {
             Some(current) => {
                 let properties = changed(&current.properties, &desired.properties);
                 if properties.is_empty() && current.tags == desired.tags {
-                    self.keep(name, &current, &desired);
+                    self.keep(name, &desired);
                     Ok(())
                 } else if properties.iter().any(|property| kind.replaces(property)) {
                     self.replace(bound, name, (current, desired), kind).await
@@ -167,8 +168,7 @@ impl Operation {
     }
 
     /// Nothing to do but to note what only the stack itself uses.
-    fn keep(&self, name: &str, current: &Resource, desired: &Resource) {
-        self.remember(Undo::Kept(name.to_owned(), Box::new(current.clone())));
+    fn keep(&self, name: &str, desired: &Resource) {
         self.stack(|stack| {
             if let Some(resource) = stack.resources.get_mut(name) {
                 resource.dependencies.clone_from(&desired.dependencies);

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    describe::parameters,
     page::page,
     present,
     source::{self, Subject},
@@ -121,10 +122,8 @@ pub(in super::super) fn describe(service: &Arc<CloudFormation>, input: &Input) -
     let values = input.flag("IncludePropertyValues");
     let changes = set.changes.iter().map(|found| change(found, values)).collect();
     let (changes, next) = page(input, changes)?;
-    let given: Vec<_> = set.source.given.iter().collect();
     let mut answer = summary(stack, set);
-    answer["Parameters"] =
-        given.iter().map(|(name, value)| json!({ "ParameterKey": name, "ParameterValue": value })).collect();
+    answer["Parameters"] = parameters(&set.source).into();
     answer["Capabilities"] = json!(set.source.capabilities);
     answer["Tags"] = set.source.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
     answer["NotificationARNs"] = json!(stack.options.notification_arns);
@@ -136,7 +135,8 @@ pub(in super::super) fn describe(service: &Arc<CloudFormation>, input: &Input) -
 fn summary(stack: &Stack, set: &ChangeSet) -> Value {
     let (status, reason) = if set.executable { ("CREATE_COMPLETE", None) } else { ("FAILED", Some(NOTHING_TO_CHANGE)) };
     let execution = match (set.executed, set.executable) {
-        (true, _) => "EXECUTE_IN_PROGRESS",
+        (true, _) if stack.status.is_busy() => "EXECUTE_IN_PROGRESS",
+        (true, _) => "EXECUTE_COMPLETE",
         (false, true) => "AVAILABLE",
         (false, false) => "UNAVAILABLE",
     };

@@ -12,7 +12,7 @@ use crate::{
     cloudformation::{
         CloudFormation,
         input::Input,
-        stacks::{Event, Resource, Stack},
+        stacks::{Event, Resource, Source, Stack},
         status::StackStatus,
         template::scalar_text,
     },
@@ -54,7 +54,7 @@ fn stack(stack: &Stack) -> Value {
         "StackId": stack.id,
         "StackName": stack.name,
         "Description": description(stack),
-        "Parameters": parameters(stack),
+        "Parameters": parameters(&stack.source),
         "CreationTime": timestamp(stack.created_ms),
         "LastUpdatedTime": stack.updated_ms.map(timestamp),
         "DeletionTime": stack.deleted_ms.map(timestamp),
@@ -77,8 +77,8 @@ fn description(stack: &Stack) -> Option<&str> {
     stack.source.bound.as_ref()?.template().description.as_deref()
 }
 
-pub(super) fn parameters(stack: &Stack) -> Vec<Value> {
-    let Some(bound) = &stack.source.bound else { return Vec::new() };
+pub(super) fn parameters(source: &Source) -> Vec<Value> {
+    let Some(bound) = &source.bound else { return Vec::new() };
     let declared = &bound.template().parameters;
     let values = bound.parameters().iter().map(|(name, value)| {
         let hidden = declared.get(name).is_some_and(|parameter| parameter.no_echo);

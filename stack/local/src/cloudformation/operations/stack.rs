@@ -22,6 +22,9 @@ use crate::{
 /// Source: the AWS limit for names of stacks.
 const NAME_LENGTH_MAX: usize = 128;
 
+/// How many signals a resource takes; no template counts that far.
+const SIGNALS_MAX: usize = 1000;
+
 pub(in super::super) fn create(service: &Arc<CloudFormation>, input: &Input) -> Result<Value, AwsError> {
     input.refuse("CreateStack", &["StackPolicyBody", "StackPolicyURL", "RollbackConfiguration", "ResourceTypes"])?;
     let name = checked_name(input)?;
@@ -218,7 +221,14 @@ pub(in super::super) fn signal(service: &Arc<CloudFormation>, input: &Input) -> 
         Some(other) => return refuse(format!("Resource {name} is in {} state and cannot be signaled", other.as_str())),
         None => return refuse(format!("Resource {name} does not exist for stack {}", stack.name)),
     };
-    stack.signals.entry(name.to_owned()).or_default().insert(unique_id.to_owned(), success);
+    let received = stack.signals.entry(name.to_owned()).or_default();
+    if received.len() == SIGNALS_MAX {
+        return Err(AwsError::new(
+            "LimitExceededException",
+            format!("Resource {name} has {SIGNALS_MAX} signals already"),
+        ));
+    }
+    received.insert(unique_id.to_owned(), success);
     let word = if success { "SUCCESS" } else { "FAILURE" };
     let reason = format!("Received {word} signal with UniqueId {unique_id}");
     stack.enter_resource(name, status, Some(reason), service.context.clock.now_ms(), None);

@@ -18,6 +18,9 @@ const NAME_LENGTH_MAX: usize = 32;
 
 const LOAD_BALANCER: &[&str] = &["IpAddressType", "Scheme", "SecurityGroups", "SubnetMappings", "Subnets", "Type"];
 
+/// Properties that are not an input of the same name.
+const LOAD_BALANCER_SEPARATE: &[&str] = &["LoadBalancerAttributes", "Name", "Tags"];
+
 const TARGET_GROUP_HEALTH: &[&str] = &[
     "HealthCheckEnabled",
     "HealthCheckIntervalSeconds",
@@ -32,11 +35,15 @@ const TARGET_GROUP_HEALTH: &[&str] = &[
 
 const TARGET_GROUP: &[&str] = &["IpAddressType", "Port", "Protocol", "ProtocolVersion", "TargetType", "VpcId"];
 
+const TARGET_GROUP_SEPARATE: &[&str] = &["Name", "Tags", "TargetGroupAttributes"];
+
 const LISTENER: &[&str] =
     &["AlpnPolicy", "Certificates", "DefaultActions", "MutualAuthentication", "Port", "Protocol", "SslPolicy"];
 
+const LISTENER_SEPARATE: &[&str] = &["LoadBalancerArn", "Tags"];
+
 pub(super) async fn create_load_balancer(request: &Request<'_>) -> Result<Provisioned, Failure> {
-    request.refuse_unsupported(&[LOAD_BALANCER, &["LoadBalancerAttributes", "Name", "Tags"]].concat())?;
+    request.refuse_unsupported(&[LOAD_BALANCER, LOAD_BALANCER_SEPARATE].concat())?;
     let mut input = picked(request, LOAD_BALANCER);
     let name = request.name("Name", NAME_LENGTH_MAX);
     properties::set(&mut input, "Name", name.as_str());
@@ -63,6 +70,7 @@ pub(super) async fn update_load_balancer(
     request: &Request<'_>,
     existing: &Existing<'_>,
 ) -> Result<Provisioned, Failure> {
+    request.refuse_unsupported(&[LOAD_BALANCER, LOAD_BALANCER_SEPARATE].concat())?;
     let arn = existing.physical_id;
     let calls =
         [("SetSubnets", "Subnets"), ("SetSecurityGroups", "SecurityGroups"), ("SetIpAddressType", "IpAddressType")];
@@ -78,8 +86,7 @@ pub(super) async fn update_load_balancer(
 }
 
 pub(super) async fn create_target_group(request: &Request<'_>) -> Result<Provisioned, Failure> {
-    let supported = [TARGET_GROUP, TARGET_GROUP_HEALTH, &["Name", "Tags", "TargetGroupAttributes"]].concat();
-    request.refuse_unsupported(&supported)?;
+    request.refuse_unsupported(&[TARGET_GROUP, TARGET_GROUP_HEALTH, TARGET_GROUP_SEPARATE].concat())?;
     let mut input = picked(request, &[TARGET_GROUP, TARGET_GROUP_HEALTH].concat());
     let name = request.name("Name", NAME_LENGTH_MAX);
     properties::set(&mut input, "Name", name.as_str());
@@ -97,6 +104,7 @@ pub(super) async fn update_target_group(
     request: &Request<'_>,
     existing: &Existing<'_>,
 ) -> Result<Provisioned, Failure> {
+    request.refuse_unsupported(&[TARGET_GROUP, TARGET_GROUP_HEALTH, TARGET_GROUP_SEPARATE].concat())?;
     let arn = existing.physical_id;
     if TARGET_GROUP_HEALTH.iter().any(|property| request.changes(existing, property)) {
         let mut input = picked(request, TARGET_GROUP_HEALTH);
@@ -108,13 +116,14 @@ pub(super) async fn update_target_group(
 }
 
 pub(super) async fn create_listener(request: &Request<'_>) -> Result<Provisioned, Failure> {
-    request.refuse_unsupported(&[LISTENER, &["LoadBalancerArn", "Tags"]].concat())?;
+    request.refuse_unsupported(&[LISTENER, LISTENER_SEPARATE].concat())?;
     let input = picked(request, &[LISTENER, &["LoadBalancerArn"]].concat());
     let arn = create(request, "CreateListener", input, &["Listeners", "ListenerArn"]).await?;
     Ok(Provisioned::new(arn.as_str(), [("ListenerArn", json!(arn))]))
 }
 
 pub(super) async fn update_listener(request: &Request<'_>, existing: &Existing<'_>) -> Result<Provisioned, Failure> {
+    request.refuse_unsupported(&[LISTENER, LISTENER_SEPARATE].concat())?;
     if LISTENER.iter().any(|property| request.changes(existing, property)) {
         let mut input = picked(request, LISTENER);
         properties::set(&mut input, "ListenerArn", existing.physical_id);

@@ -26,6 +26,7 @@ pub(super) async fn create(request: &Request<'_>) -> Result<Provisioned, Failure
 }
 
 pub(super) async fn update(request: &Request<'_>, existing: &Existing<'_>) -> Result<Provisioned, Failure> {
+    request.refuse_unsupported(PROPERTIES)?;
     for fixed in ["KmsKeyId", "LogGroupClass"] {
         if request.changes(existing, fixed) {
             return Err(Failure::NotStable(format!("localcloud cannot change {fixed} of a log group")));

@@ -21,7 +21,7 @@ fn bind(text: &str, given: &[(&str, &str)]) -> Result<Bound, TemplateError> {
 }
 
 fn refusal(text: &str, given: &[(&str, &str)]) -> String {
-    bind(text, given).map(|_| "accepted".to_owned()).unwrap_or_else(|error| error.to_string())
+    bind(text, given).map_or_else(|error| error.to_string(), |_| "accepted".to_owned())
 }
 
 /// The value of the property `P` of the only resource of a template with a few conditions, mappings and parameters.
