@@ -95,9 +95,11 @@ impl Logs {
     /// Appends one line (without its end) that a task printed now. Creates the stream and, unless it was deleted, the
     /// group when they are missing.
     pub(crate) fn append(&self, group: &str, stream: &str, line: Bytes) {
-        let now_ms = self.context.clock.now_ms();
-        if let Some(group) = self.group_of_task(group, now_ms) {
-            lock(&group).append(stream, now_ms, now_ms, line);
+        if let Some(group) = self.group_of_task(group) {
+            let mut group = lock(&group);
+            // Read under the lock, so that the order of arrival is the order of time.
+            let now_ms = self.context.clock.now_ms();
+            group.append(stream, now_ms, now_ms, line);
         }
     }
 
@@ -107,7 +109,7 @@ impl Logs {
         groups.by_name.iter().map(|(name, group)| (self.arn(name), lock(group).tags.clone())).collect()
     }
 
-    fn group_of_task(&self, name: &str, now_ms: u64) -> Option<SharedGroup> {
+    fn group_of_task(&self, name: &str) -> Option<SharedGroup> {
         if let Some(group) = self.read().by_name.get(name) {
             return Some(group.clone());
         }
@@ -115,7 +117,7 @@ impl Logs {
         if groups.deleted.contains(name) {
             return None;
         }
-        let new = || Arc::new(Group::new(self.files.clone(), now_ms).into());
+        let new = || Arc::new(Group::new(self.files.clone(), self.context.clock.now_ms()).into());
         Some(groups.by_name.entry(name.to_owned()).or_insert_with(new).clone())
     }
 
@@ -213,6 +215,47 @@ mod tests {
         let files = directory.path().join("logs").read_dir().unwrap().map(|file| file.unwrap().path());
         let kept = files.map(|path| std::fs::read(path).unwrap()).any(|file| file.ends_with(b"last"));
         assert!(kept, "the last line is not in a file");
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_follows_while_lines_are_printed_misses_and_repeats_none() {
+        const LINES: usize = 30_000;
+        let directory = tempfile::tempdir().unwrap();
+        let cloud = start(directory.path()).await;
+        let logs = cloud.services().logs.clone();
+        let printing = std::thread::spawn({
+            let logs = logs.clone();
+            move || (0..LINES).for_each(|number| logs.append("g", ["a", "b"][number % 2], number.to_string().into()))
+        });
+        let (mut merged, mut since, mut token) = (std::collections::BTreeSet::new(), 0, Value::Null);
+        let (mut of_a, mut forward) = (Vec::new(), Value::Null);
+        while merged.len() < LINES || of_a.len() < LINES / 2 {
+            let stream =
+                json!({ "logGroupName": "g", "logStreamName": "a", "startFromHead": true, "nextToken": forward });
+            if let Ok(page) = call(&logs, "GetLogEvents", stream).await {
+                let numbers = page["events"].as_array().unwrap().iter().map(|event| event["message"].as_str().unwrap());
+                of_a.extend(numbers.map(|number| number.parse::<usize>().unwrap()));
+                forward = page["nextForwardToken"].clone();
+            }
+            let filter = json!({ "logGroupName": "g", "startTime": since, "nextToken": token, "limit": 700 });
+            let is_printed = printing.is_finished();
+            let Ok(page) = call(&logs, "FilterLogEvents", filter).await else { continue };
+            for event in page["events"].as_array().unwrap() {
+                merged.insert(event["eventId"].as_str().unwrap().to_owned());
+            }
+            token = page["nextToken"].clone();
+            if token.is_null() {
+                since = page["events"]
+                    .as_array()
+                    .unwrap()
+                    .last()
+                    .map_or(since, |event| event["timestamp"].as_u64().unwrap());
+                assert!(!is_printed || merged.len() == LINES, "{} of {LINES} lines at the end", merged.len());
+            }
+        }
+        printing.join().unwrap();
+        assert_eq!(of_a, (0..LINES).step_by(2).collect::<Vec<_>>());
+        cloud.stop().await;
     }
 
     #[tokio::test]
