@@ -48,8 +48,9 @@ fn as_consumer(report: &Report) -> Option<&ConsumerReport> {
 
 fn offered(load: &mut LoadObservation, producers: &[&ProducerReport], now: Timestamp) {
     let offered = total(producers.iter().map(|producer| producer.offered));
-    let sent = total(producers.iter().map(|producer| producer.sent));
     let shards = producers.iter().flat_map(|producer| &producer.shards);
+    // A producer's own total counts every attempt, refused ones too: what the shards took is what counts against them.
+    let taken = total(shards.clone().map(|shard| shard.sent));
     let mut by_shard: BTreeMap<&str, ShardLoad> = BTreeMap::new();
     for shard in shards {
         let sum = by_shard.entry(&shard.shard_id).or_insert_with(|| ShardLoad {
@@ -69,8 +70,8 @@ fn offered(load: &mut LoadObservation, producers: &[&ProducerReport], now: Times
     load.busiest_shards = shards;
     load.offered_records = reported(RecordsPerSecond(offered.records_per_second), now);
     load.offered_bytes = reported(BytesPerSecond(offered.bytes_per_second), now);
-    load.incoming_records = reported(RecordsPerSecond(sent.records_per_second), now);
-    load.incoming_bytes = reported(BytesPerSecond(sent.bytes_per_second), now);
+    load.incoming_records = reported(RecordsPerSecond(taken.records_per_second), now);
+    load.incoming_bytes = reported(BytesPerSecond(taken.bytes_per_second), now);
     load.throttled_records = reported(RecordsPerSecond(throttled), now);
 }
 
@@ -196,6 +197,7 @@ mod tests {
             vec![producer(300.0, &[("a", 100.0, 0.0), ("b", 50.0, 200.0)]), producer(100.0, &[("a", 100.0, 0.0)])];
         let load = from_reports(&Fleet::of(reports, Vec::new()), &Fleet::default(), None, NOW);
         assert_eq!(load.offered_records.unwrap().value, RecordsPerSecond(400.0));
+        assert_eq!(load.incoming_records.unwrap().value, RecordsPerSecond(250.0));
         assert_eq!(load.throttled_records.unwrap().value, RecordsPerSecond(200.0));
         let shards: Vec<_> = load.busiest_shards.iter().map(|shard| (&*shard.shard_id, shard.records.0)).collect();
         assert_eq!(shards, [("b", 50.0), ("a", 200.0)]);

@@ -1,7 +1,5 @@
 //! `GET /report` of a task.
 
-use std::error::Error as _;
-
 use dataplane::report::{Report, VERSION};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{StatusCode, body::Bytes};
@@ -11,7 +9,10 @@ use hyper_util::{
 };
 
 use super::services::Address;
-use crate::limits::{REPORT_BYTES, REPORT_TIMEOUT};
+use crate::{
+    chain::chain,
+    limits::{REPORT_BYTES, REPORT_TIMEOUT},
+};
 
 /// Reads reports.
 pub(super) struct Reports {
@@ -52,11 +53,7 @@ impl Reports {
         let broken = |error: String| ReportError::Connection(error);
         let uri =
             format!("http://{host}:{port}/report").parse().map_err(|_| broken(format!("{host} is no address")))?;
-        let answer = self
-            .client
-            .get(uri)
-            .await
-            .map_err(|error| broken(error.source().map_or_else(|| error.to_string(), ToString::to_string)))?;
+        let answer = self.client.get(uri).await.map_err(|error| broken(chain(&error)))?;
         if answer.status() != StatusCode::OK {
             return Err(ReportError::Status(answer.status()));
         }
