@@ -56,7 +56,7 @@ pub struct Settings {
     pub subscription_hold: Duration,
     /// Longest silence of a subscription: an event without records is pushed then.
     pub subscription_heartbeat: Duration,
-    /// Shortest time between two events of a subscription, so that a stream of small puts becomes few events.
+    /// Shortest time between two looks of a subscription at its shard, so that many small puts become few events.
     pub subscription_pace: Duration,
     /// How long a stream is `CREATING`. AWS: tens of seconds.
     pub create_delay: Duration,

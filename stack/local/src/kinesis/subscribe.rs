@@ -15,7 +15,7 @@ use super::{
     cell::Cell,
     engine::{
         sequence::SequenceNumber,
-        shard::{Batch, ShardId, Start},
+        shard::{Batch, Shard, ShardId, Start},
         subscription::Delivery,
     },
     fault,
@@ -83,7 +83,7 @@ struct Place {
 }
 
 impl Place {
-    fn new(shard: &super::engine::shard::Shard, start: Start) -> Result<Self, AwsError> {
+    fn new(shard: &Shard, start: Start) -> Result<Self, AwsError> {
         let index = shard.index(start);
         let continuation = match start {
             Start::At(number) | Start::After(number) if shard.owns(number) => number,
@@ -144,7 +144,8 @@ impl Subscription {
             let until =
                 until.map_or(heartbeat, |until| Instant::now() + until.since(now).max(Duration::from_millis(1)));
             tokio::select! {
-                () = changed => {}
+                // One look serves all the puts of this pause.
+                () = changed => tokio::time::sleep(settings.subscription_pace).await,
                 () = tokio::time::sleep_until(until.min(heartbeat).min(self.ends)) => {}
             }
         }

@@ -60,8 +60,7 @@ impl Local {
 
     async fn subscribe(&self, position: Value) -> Events {
         let arn = json!("arn:aws:kinesis:eu-central-1:000000000000:stream/s");
-        let registered = self.call("RegisterStreamConsumer", json!({ "StreamARN": arn, "ConsumerName": "c" })).await;
-        let _ = registered;
+        self.must("RegisterStreamConsumer", json!({ "StreamARN": arn, "ConsumerName": "c" })).await;
         self.pass(Duration::from_millis(300)).await;
         let found = self.must("DescribeStreamConsumer", json!({ "StreamARN": arn, "ConsumerName": "c" })).await;
         let consumer = found["ConsumerDescription"]["ConsumerARN"].clone();
@@ -100,6 +99,18 @@ async fn millis_behind_latest_is_the_age_of_the_last_record_read_and_zero_at_the
     assert_eq!(first["MillisBehindLatest"], 10_000, "{first}");
     let second = local.must("GetRecords", json!({ "ShardIterator": first["NextShardIterator"] })).await;
     assert_eq!(second["MillisBehindLatest"], 0, "{second}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_says_how_far_its_last_record_is_behind_the_tip() {
+    let local = Local::start(kinesis::Settings { get_records_max: 1, ..kinesis::Settings::default() }).await;
+    local.put().await;
+    local.pass(Duration::from_secs(7)).await;
+    local.put().await;
+    let mut events = local.subscribe(json!({ "Type": "TRIM_HORIZON" })).await;
+    assert_eq!(events.next().await.unwrap().0, "initial-response");
+    assert_eq!(events.next().await.unwrap().1["MillisBehindLatest"], 7_300, "7 s, and the consumer's creation");
+    assert_eq!(events.next().await.unwrap().1["MillisBehindLatest"], 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,5 @@
 //! Putting and reading records.
 
-use std::time::{Duration, SystemTime};
-
 use aws_sdk_kinesis::{
     primitives::{Blob, DateTime},
     types::{PutRecordsRequestEntry, ShardIteratorType},
@@ -48,11 +46,8 @@ async fn arrival_timestamps_have_milliseconds() {
     }
     let read = world.read("s", SHARD).await;
     let times: Vec<_> = read.records().iter().map(|r| r.approximate_arrival_timestamp.unwrap()).collect();
-    assert!(times.iter().any(|time| time.subsec_nanos() % 1_000_000_000 != 0), "{times:?}");
-    assert!(times.is_sorted());
-    let newest = SystemTime::try_from(times[19]).unwrap();
-    let elapsed = SystemTime::try_from(DateTime::from(newest)).unwrap().duration_since(newest).unwrap();
-    assert!(elapsed < Duration::from_secs(1));
+    assert!(times.iter().any(|time| time.subsec_nanos() != 0), "{times:?}");
+    assert!(times.is_sorted(), "{times:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Records in and out of a stream, within its quotas.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::{
@@ -9,10 +11,7 @@ use super::{
     shard::{Batch, Record, Shard, ShardId},
     stream::Stream,
 };
-use crate::{
-    kinesis::{fault, moment::Moment, settings::Settings},
-    service::AwsError,
-};
+use crate::kinesis::{moment::Moment, settings::Settings};
 
 /// A record that was stored.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +57,7 @@ impl Stream {
         Ok(Stored { shard: shard.id, number })
     }
 
-    /// Reads with the quotas that all `GetRecords` calls of a shard share.
+    /// Reads with the quotas that all `GetRecords` calls of a shard share. None when there is no such shard.
     pub(crate) fn get(
         &mut self,
         id: ShardId,
@@ -66,22 +65,19 @@ impl Stream {
         limits: &ReadLimits,
         settings: &Settings,
         now: Moment,
-    ) -> Result<Result<Batch, Throttled>, AwsError> {
-        let Some(position) = self.shards.iter().position(|shard| shard.id == id) else {
-            return Err(fault::no_such_shard(self, &id.to_string()));
-        };
-        let shard = &mut self.shards[position];
+    ) -> Option<Result<Batch, Throttled>> {
+        let shard = self.shards.iter_mut().find(|shard| shard.id == id)?;
         let calls = shard.quotas.read_calls.allows(1, settings.read_calls_per_second, now);
         let bytes = shard.quotas.read_bytes.allows(1, settings.read_bytes_per_second, now);
         if !(calls && bytes) {
             count(shard, &self.shard_metrics, &[(Metric::ReadProvisionedThroughputExceeded, 1)], now);
-            return Ok(Err(Throttled(id)));
+            return Some(Err(Throttled(id)));
         }
         let batch = shard.read(index, limits.records, limits.bytes, now);
         shard.quotas.read_calls.take(1);
         shard.quotas.read_bytes.take(batch.bytes);
         count_read(shard, &self.shard_metrics, &batch, now);
-        Ok(Ok(batch))
+        Some(Ok(batch))
     }
 
     /// The arrival of the oldest record kept, and its shard's position.
@@ -134,7 +130,7 @@ impl Shard {
     }
 }
 
-type Enabled = std::collections::BTreeSet<Metric>;
+type Enabled = BTreeSet<Metric>;
 
 fn count(shard: &mut Shard, enabled: &Enabled, samples: &[(Metric, u64)], now: Moment) {
     for &(metric, value) in samples {

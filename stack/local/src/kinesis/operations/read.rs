@@ -113,7 +113,8 @@ pub(super) fn get_records(account: &Account, call: &Call) -> Result<Reply, AwsEr
         if stream.created != place.stream_created {
             return Err(fault::invalid("Invalid ShardIterator: it is of an earlier stream of the same name."));
         }
-        let batch = stream.get(place.shard, place.index, &limits, settings, began)?;
+        let batch = stream.get(place.shard, place.index, &limits, settings, began);
+        let batch = batch.ok_or_else(|| fault::no_such_shard(stream, &place.shard.to_string()))?;
         count_get(stream, batch.as_ref().ok(), began, account.now());
         let batch = batch.map_err(|throttled| fault::throttled(stream, throttled.0))?;
         let end = End { children: wire::child_shards(stream, &batch), encrypted: stream.key_id.is_some() };
