@@ -11,7 +11,10 @@ use std::{
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_kinesis::{config::Credentials, types::StreamStatus};
+use aws_sdk_kinesis::{
+    config::Credentials,
+    types::{StreamDescriptionSummary, StreamStatus},
+};
 use bytes::Bytes;
 use clap::Parser;
 use dataplane::{
@@ -114,7 +117,8 @@ impl World {
     pub(crate) async fn until_active(&self) {
         until("the stream is active", async || {
             let summary = self.kinesis.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
-            summary.stream_description_summary().map(|summary| summary.stream_status()) == Some(&StreamStatus::Active)
+            summary.stream_description_summary().map(StreamDescriptionSummary::stream_status)
+                == Some(&StreamStatus::Active)
         })
         .await;
     }
