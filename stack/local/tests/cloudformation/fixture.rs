@@ -20,11 +20,14 @@ pub(crate) struct Fixture {
 }
 
 pub(crate) async fn start() -> Fixture {
-    start_with(|_| {}).await
+    on(endpoint::start().await)
 }
 
 pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Fixture {
-    let endpoint = endpoint::start_with(change).await;
+    on(endpoint::start_with(change).await)
+}
+
+fn on(endpoint: Endpoint) -> Fixture {
     let client = Client::new(&endpoint.sdk);
     Fixture { endpoint, client }
 }
@@ -32,11 +35,12 @@ pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Fixture {
 /// Looks until there is something to return.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {
+        let mut interval = tokio::time::interval(Duration::from_millis(20));
         loop {
+            interval.tick().await;
             if let Some(found) = look().await {
                 return found;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(2 * DEADLINE, looking).await.unwrap_or_else(|_| panic!("still waiting for {what}"))
