@@ -166,6 +166,7 @@ fn roles_may_do_what_is_reviewed_here() {
         "ConsumerRole": [
             "[kinesis:DescribeStreamSummary, kinesis:GetRecords, kinesis:GetShardIterator, kinesis:ListShards]",
             "[kinesis:DescribeStreamConsumer, kinesis:SubscribeToShard]",
+            "cloudwatch:PutMetricData",
             "[dynamodb:DeleteItem, dynamodb:DescribeTable, dynamodb:GetItem, dynamodb:PutItem, dynamodb:Scan, dynamodb:UpdateItem]",
             "kms:Decrypt",
         ],
@@ -175,7 +176,7 @@ fn roles_may_do_what_is_reviewed_here() {
             "cloudwatch:PutMetricData",
             "[ecs:DescribeServices, ecs:UpdateService]",
             "[ecs:DescribeTasks, ecs:ListTasks]",
-            "[dynamodb:DeleteItem, dynamodb:DescribeTable, dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query, dynamodb:UpdateItem]",
+            "[dynamodb:ConditionCheckItem, dynamodb:DeleteItem, dynamodb:DescribeTable, dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query, dynamodb:UpdateItem]",
             "[dynamodb:DescribeTable, dynamodb:GetItem, dynamodb:Scan]",
         ],
         "ExecutionRole": [
