@@ -85,8 +85,9 @@ async fn remove(work: Work<'_>, options: &Options) -> Result<Report, TeardownErr
         stack::delete(work, found, &before).await?;
     }
     let remaining = inventory::take(work.clients, work.name).await?;
-    sweep::delete_all(work, &remaining.resources).await?;
-    report(work, before, remaining).await
+    work.progress.enter(Phase::SweepingLeftovers).await;
+    let refused = sweep::delete_all(work, &remaining.resources).await;
+    report(work, before, remaining, refused).await
 }
 
 /// Refuses whatever is not exactly what was confirmed, before anything is touched.
@@ -103,14 +104,19 @@ async fn guard(work: Work<'_>, options: &Options) -> Result<Option<FoundStack>, 
     }
 }
 
-async fn report(work: Work<'_>, before: Inventory, remaining: Inventory) -> Result<Report, TeardownError> {
+async fn report(
+    work: Work<'_>,
+    before: Inventory,
+    remaining: Inventory,
+    refused: Vec<Resource>,
+) -> Result<Report, TeardownError> {
     let mut all = before.resources;
     for resource in remaining.resources {
         if !all.iter().any(|known| known.is(&resource)) {
             all.push(resource);
         }
     }
-    let (deleted, leftovers) = verify::until_gone(work, all).await?;
+    let (deleted, leftovers) = verify::until_gone(work, all, refused).await?;
     let mut kept = Vec::new();
     for resource in remaining.foreign {
         let reason = "it has a name of the deployment but not its tag".to_owned();

@@ -11,37 +11,37 @@ use crate::{
         cluster_of,
     },
     limits::TASK_DEFINITIONS_PER_DELETE,
-    progress::{Event, Phase},
+    progress::Event,
 };
 
 /// The order in which kinds go: what holds others comes after them.
 const ORDER: [&str; 8] = [SERVICE, CLUSTER, STREAM_CONSUMER, STREAM, TABLE, LOG_GROUP, REPOSITORY, ALARM];
 
-/// Deletes everything in `resources` that it knows how to delete. One failure is reported and does not keep the rest;
-/// the verification afterwards tells what is left.
-pub(super) async fn delete_all(work: Work<'_>, resources: &[Resource]) -> Result<(), CallError> {
-    if resources.is_empty() {
-        return Ok(());
-    }
-    work.progress.enter(Phase::SweepingLeftovers).await;
+/// Deletes everything in `resources` that it knows how to delete, and returns what AWS refused to delete now, such as a
+/// stream that is still being created. One refusal does not keep the rest.
+pub(super) async fn delete_all(work: Work<'_>, resources: &[Resource]) -> Vec<Resource> {
+    let mut refused = Vec::new();
     for kind in ORDER {
         for resource in resources.iter().filter(|resource| resource.kind == kind) {
-            let outcome = delete(work, resource).await;
-            tell(work, &resource.id, outcome).await;
+            if let Err(error) = delete(work, resource).await {
+                tell(work, &resource.id, &error).await;
+                refused.push(resource.clone());
+            }
         }
     }
     let definitions: Vec<_> = resources.iter().filter(|resource| resource.kind == TASK_DEFINITION).collect();
     for batch in definitions.chunks(TASK_DEFINITIONS_PER_DELETE) {
-        tell(work, "task definitions", delete_definitions(work, batch).await).await;
+        if let Err(error) = delete_definitions(work, batch).await {
+            tell(work, "task definitions", &error).await;
+            refused.extend(batch.iter().copied().cloned());
+        }
     }
-    Ok(())
+    refused
 }
 
-async fn tell(work: Work<'_>, what: &str, outcome: Result<(), CallError>) {
-    if let Err(error) = outcome {
-        let (what, reason) = (format!("deleting {what}"), error.to_string());
-        work.progress.report(Event::Retrying { what, reason }).await;
-    }
+async fn tell(work: Work<'_>, what: &str, error: &CallError) {
+    let (what, reason) = (format!("deleting {what}"), error.to_string());
+    work.progress.report(Event::Retrying { what, reason }).await;
 }
 
 async fn delete(work: Work<'_>, resource: &Resource) -> Result<(), CallError> {

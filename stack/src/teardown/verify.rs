@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::Work;
+use super::{Work, sweep};
 use crate::{
     call::CallError,
     inventory::{Existence, Owner, Resource, existence},
@@ -11,10 +11,11 @@ use crate::{
     progress::{Event, Phase},
 };
 
-/// Returns what is gone, and what still is not when the time is over.
+/// Returns what is gone, and what still is not when the time is over. Meanwhile `refused` is tried again.
 pub(super) async fn until_gone(
     work: Work<'_>,
     resources: Vec<Resource>,
+    mut refused: Vec<Resource>,
 ) -> Result<(Vec<Resource>, Vec<Resource>), CallError> {
     work.progress.enter(Phase::Verifying).await;
     let deadline = Instant::now() + GONE;
@@ -37,5 +38,6 @@ pub(super) async fn until_gone(
             return Ok((gone, here));
         }
         pace.pause().await;
+        refused = sweep::delete_all(work, &refused).await;
     }
 }

@@ -170,3 +170,29 @@ async fn an_interrupted_deployment_continues_and_an_interrupted_teardown_too() {
     assert_eq!(endpoint.teardown(&name).await.expect("the teardown").leftovers, []);
     endpoint.stop().await;
 }
+
+/// A replaced table whose old data was kept, and what a stack leaves behind by itself.
+#[tokio::test]
+async fn leftovers_with_the_deployments_tag_are_swept_without_a_stack() {
+    let endpoint = Endpoint::start().await;
+    let name = name("weir");
+    let tagged = |value: &str| [("weir:deployment".to_owned(), value.to_owned())];
+    let kinesis = aws_sdk_kinesis::Client::new(&endpoint.sdk);
+    let logs = aws_sdk_cloudwatchlogs::Client::new(&endpoint.sdk);
+    for (stream, deployment) in [("old", "weir"), ("others", "weird")] {
+        let create = kinesis.create_stream().stream_name(stream).shard_count(1);
+        create.set_tags(Some(tagged(deployment).into())).send().await.expect("a stream");
+        let create = logs.create_log_group().log_group_name(stream);
+        create.set_tags(Some(tagged(deployment).into())).send().await.expect("a log group");
+    }
+
+    let inventory = take(&endpoint.clients, &name).await.expect("an inventory");
+    let found: Vec<_> = inventory.resources.iter().map(|it| (it.kind.as_str(), it.id.as_str(), it.owner)).collect();
+    assert_eq!(found, [("AWS::Kinesis::Stream", "old", Owner::Tag), ("AWS::Logs::LogGroup", "old", Owner::Tag)]);
+
+    let report = endpoint.teardown(&name).await.expect("the teardown");
+    assert_eq!((report.deleted.len(), report.leftovers.len()), (2, 0));
+    let left = kinesis.list_streams().send().await.expect("the streams");
+    assert_eq!(left.stream_names(), ["others"]);
+    endpoint.stop().await;
+}
