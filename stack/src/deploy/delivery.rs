@@ -24,7 +24,7 @@ pub(super) struct Ended {
 
 impl Ended {
     /// The stack, if it ended as it should.
-    pub(super) fn as_wanted(self, wanted: &StackStatus, name: &DeploymentName) -> Result<FoundStack, DeployError> {
+    pub(super) fn into_stack(self, wanted: &StackStatus, name: &DeploymentName) -> Result<FoundStack, DeployError> {
         let failed = |status: &StackStatus, reason| {
             let (stack, status) = (name.to_string(), status.to_string());
             DeployError::Failed { stack, status, reason }

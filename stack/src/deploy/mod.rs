@@ -98,7 +98,7 @@ async fn settle(work: Work<'_>) -> Result<FoundStack, DeployError> {
         }
         match Step::after(&stack.status) {
             Step::Follow => {
-                return creation::follow(work, &stack).await?.as_wanted(&StackStatus::CreateComplete, name);
+                return creation::follow(work, &stack).await?.into_stack(&StackStatus::CreateComplete, name);
             }
             Step::Update => return update::update(work, stack).await,
             Step::Wait => drop(Watch::from_now(work.clients, work.progress, &stack.id).await?.until_settled().await?),

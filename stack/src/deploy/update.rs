@@ -34,7 +34,7 @@ pub(super) async fn update(work: Work<'_>, stack: FoundStack) -> Result<FoundSta
     let tasks = StoppedTasks::from_now(work.clients, name.as_str()).await?;
     let watch = Watch::from_now(work.clients, work.progress, &stack.id).await?.with_tasks(tasks);
     proposal.execute(work).await?;
-    delivery::alongside(work, &stack.id, watch).await?.as_wanted(&StackStatus::UpdateComplete, name)
+    delivery::alongside(work, &stack.id, watch).await?.into_stack(&StackStatus::UpdateComplete, name)
 }
 
 /// CloudFormation compares templates and not what there is: as long as nothing of the stream changes it leaves the stream
