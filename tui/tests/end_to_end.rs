@@ -163,9 +163,7 @@ fn log_files(state: &Path) -> Vec<PathBuf> {
 }
 
 fn lines_of(file: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(file).expect("readable");
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    text.split('\n').map(str::to_owned).collect()
+    std::fs::read_to_string(file).expect("readable").lines().map(str::to_owned).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

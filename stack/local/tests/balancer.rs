@@ -294,7 +294,7 @@ fn place(task: &Task) -> Option<SocketAddr> {
     let container = task.containers().first()?;
     let address = container.network_interfaces().first()?.private_ipv4_address()?.parse().ok()?;
     let moved = container.network_bindings().iter().find(|binding| binding.container_port() == Some(8080));
-    let port = moved.and_then(|binding| binding.host_port()).unwrap_or(8080);
+    let port = moved.and_then(aws_sdk_ecs::types::NetworkBinding::host_port).unwrap_or(8080);
     Some(SocketAddr::new(address, port.try_into().ok()?))
 }
 

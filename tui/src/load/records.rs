@@ -11,7 +11,7 @@ const BATCH_BYTES: usize = 1 << 20;
 
 /// Where records come from.
 pub(crate) enum Records {
-    /// Every line is one record, without the newline that ends it. A carriage return before it belongs to the line.
+    /// Every line is one record, without the `\n` or `\r\n` that ends it.
     Lines(Box<dyn BufRead + Send>),
     /// Numbered records of one size, without an end.
     Generated { bytes: usize, next: u64 },
@@ -57,9 +57,8 @@ impl Records {
                 if lines.read_line(&mut line)? == 0 {
                     return Ok(None);
                 }
-                if line.ends_with('\n') {
-                    line.pop();
-                }
+                let end = line.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text).len());
+                line.truncate(end.unwrap_or(line.len()));
                 Ok(Some(line))
             }
         }
@@ -84,8 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn every_line_is_kept_as_it_is() {
-        assert_eq!(lines("a\r\n\nb\nb\n\"q\" [x]"), ["a\r", "", "b", "b", "\"q\" [x]"]);
+    fn every_line_is_kept_without_what_ends_it() {
+        assert_eq!(lines("a\r\n\nb\nb\n\"q\" [x]"), ["a", "", "b", "b", "\"q\" [x]"]);
+        assert_eq!(
+            lines("a\rb\r\r\nlast\r"),
+            ["a\rb\r", "last\r"],
+            "only one carriage return, before a newline, ends a line"
+        );
         assert_eq!(lines("only\n"), ["only"]);
         assert!(lines("").is_empty());
     }
