@@ -225,7 +225,7 @@ async fn a_killed_task_is_replaced_and_its_end_is_told() {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
     let end = world.stopped(&victim).await;
     assert_eq!(end.stopped_reason(), Some("Essential container in task exited: signal 9 (SIGKILL)"));
-    assert_eq!(end.stop_code().map(|code| code.as_str()), Some("EssentialContainerExited"));
+    assert_eq!(end.stop_code().map(aws_sdk_ecs::types::TaskStopCode::as_str), Some("EssentialContainerExited"));
     assert_eq!(end.containers()[0].exit_code(), Some(137));
     world.service_when("web", "the task is replaced", |service| service.running_count() == 1).await;
     assert!(!arns(&world.tasks("web", DesiredStatus::Running).await).contains(&victim));
@@ -321,7 +321,7 @@ async fn an_image_that_is_no_program_of_this_machine_is_refused_by_name() {
     let foreign = programs::push(&world.endpoint, "exit 0", false).await;
     let definition = world.define_image("job", &foreign, 1).await;
     let task = world.stopped(&world.run(&definition).await).await;
-    assert_eq!(task.stop_code().map(|code| code.as_str()), Some("TaskFailedToStart"));
+    assert_eq!(task.stop_code().map(aws_sdk_ecs::types::TaskStopCode::as_str), Some("TaskFailedToStart"));
     let reason = task.stopped_reason().unwrap();
     assert!(reason.starts_with("CannotPullContainerError: localcloud starts processes"), "{reason}");
     let elsewhere = world.define_image("job", "docker.io/library/nginx:latest", 1).await;
@@ -346,7 +346,7 @@ async fn a_single_task_takes_overrides_and_can_be_stopped() {
     stop(arn).await.unwrap();
     let task = world.stopped(arn).await;
     assert_eq!((task.stopped_reason(), task.started_by()), (Some("enough"), Some("me")));
-    assert_eq!(task.stop_code().map(|code| code.as_str()), Some("UserInitiated"));
+    assert_eq!(task.stop_code().map(aws_sdk_ecs::types::TaskStopCode::as_str), Some("UserInitiated"));
     assert_eq!(stop("0123").await.unwrap_err().code(), Some("InvalidParameterException"));
     world.endpoint.cloud.stop().await;
 }
@@ -376,7 +376,7 @@ async fn where_tasks_share_an_address_their_ports_move() {
         let bindings = task.containers()[0].network_bindings();
         let binding = bindings.iter().find(|it| it.container_port() == Some(8080)).unwrap();
         assert_eq!(world.printed(arn, "WEIR_PORT").await, binding.host_port().unwrap().to_string());
-        ports.extend(bindings.iter().filter_map(|it| it.host_port()));
+        ports.extend(bindings.iter().filter_map(aws_sdk_ecs::types::NetworkBinding::host_port));
     }
     assert_eq!(ports.len(), 4, "every port of every task differs");
     world.endpoint.cloud.stop().await;
@@ -452,7 +452,7 @@ async fn what_tasks_use_becomes_metrics_of_their_service() {
         let get = get.dimensions(dimension("ClusterName", CLUSTER)).dimensions(dimension("ServiceName", "busy"));
         let get = get.start_time(DateTime::from_secs(created - 60)).end_time(DateTime::from_secs(created + 600));
         let got = get.statistics(Statistic::Maximum).send().await.unwrap();
-        got.datapoints().iter().filter_map(|point| point.maximum()).reduce(f64::max)
+        got.datapoints().iter().filter_map(aws_sdk_cloudwatch::types::Datapoint::maximum).reduce(f64::max)
     };
     eventually("a busy loop uses more than a quarter of a CPU", async || {
         maximum("CPUUtilization").await.filter(|percent| *percent > 25.0)
