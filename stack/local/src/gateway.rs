@@ -13,10 +13,10 @@ use hyper_util::{
     server::conn::auto,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Services,
+    Services, connections,
     protocol::{self, Protocol},
     service::AwsError,
 };
@@ -31,30 +31,20 @@ const REQUEST_BYTES_MAX: usize = 32 << 20;
 /// meet a connection that is just going away.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long open connections may finish after the endpoint was told to stop.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many connections are open at once; more wait to be accepted. 1,024 open files are what a process usually may have,
+/// and a client needs few: one, and over HTTP/1.1 one more for each shard that it subscribes to.
+const CONNECTIONS_MAX: usize = 1_024;
 
-/// Accepts connections until `stopping`, then lets the open ones finish for [`DRAIN_TIMEOUT`].
+/// Serves clients until `stopping`.
 pub async fn serve(listener: TcpListener, services: Arc<Services>, stopping: CancellationToken) {
-    let connections = TaskTracker::new();
-    while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, services.clone(), stopping.clone()));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-    connections.close();
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.wait()).await;
+    connections::accept(listener, CONNECTIONS_MAX, &stopping, |stream, _| {
+        connection(stream, services.clone(), stopping.clone())
+    })
+    .await;
 }
 
 /// Serves HTTP/1.1 and HTTP/2 with prior knowledge on one connection.
 async fn connection(stream: TcpStream, services: Arc<Services>, stopping: CancellationToken) {
-    let _ = stream.set_nodelay(true);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     builder.http2().timer(TokioTimer::new());
@@ -63,17 +53,7 @@ async fn connection(stream: TcpStream, services: Arc<Services>, stopping: Cancel
         async move { Ok::<_, Infallible>(answer(&services, request).await) }
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = stopping.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            tokio::time::timeout(DRAIN_TIMEOUT, serving).await.unwrap_or(Ok(()))
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
-    }
+    connections::finish(serving, auto::Connection::graceful_shutdown, &stopping).await;
 }
 
 async fn answer(services: &Services, request: Request<Incoming>) -> Response<Body> {

@@ -24,6 +24,7 @@ pub mod sts;
 pub mod tagging;
 
 mod cloud;
+mod connections;
 mod page;
 
 pub use cloud::{Context, LocalCloud, Peers, Services, StartError};
