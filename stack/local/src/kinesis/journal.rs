@@ -40,6 +40,8 @@ pub(crate) struct Journal {
     length: u64,
     /// Entries not yet written.
     pending: Vec<u8>,
+    /// The last write failed, perhaps in the middle of an entry, and nothing behind such an entry is ever read again.
+    is_torn: bool,
 }
 
 impl Journal {
@@ -48,7 +50,7 @@ impl Journal {
         fs::create_dir_all(directory)?;
         let path = directory.join(&stream.name).with_added_extension(EXTENSION);
         let (file, length) = write_whole(&path, stream)?;
-        Ok(Self { path, file, length, pending: Vec::new() })
+        Ok(Self { path, file, length, pending: Vec::new(), is_torn: false })
     }
 
     /// Reads every file in `directory`. A file that begins with damage is set aside with a warning.
@@ -81,14 +83,16 @@ impl Journal {
         push_record(&mut self.pending, shard, index, record);
     }
 
-    /// Writes what was added, and the whole file anew when most of it is about records that are gone.
+    /// Writes what was added; or the whole file anew, when most of it is about records that are gone or it is torn.
     pub(crate) fn write(&mut self, stream: &Stream) -> io::Result<()> {
-        let written = self.file.write_all(&self.pending);
-        self.length += self.pending.len() as u64;
-        self.pending.clear();
-        written?;
-        if self.length > 2 * stream.bytes() + SLACK_BYTES {
+        let pending = std::mem::take(&mut self.pending);
+        if !self.is_torn {
+            self.file.write_all(&pending).inspect_err(|_| self.is_torn = true)?;
+            self.length += pending.len() as u64;
+        }
+        if self.is_torn || self.length > 2 * stream.bytes() + SLACK_BYTES {
             (self.file, self.length) = write_whole(&self.path, stream)?;
+            self.is_torn = false;
         }
         Ok(())
     }
@@ -200,4 +204,60 @@ fn read_record(mut payload: Bytes) -> Option<(ShardId, u64, Record)> {
         let key = payload.split_to(key_length);
         (shard, index, Record { arrived, key, data: payload })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::kinesis::{
+        engine::{
+            hash,
+            stream::{Mode, NewStream},
+        },
+        settings::Settings,
+    };
+
+    const NOW: Moment = Moment::from_millis(1_763_865_600_000);
+
+    fn stream() -> Stream {
+        let new = NewStream {
+            name: "orders".to_owned(),
+            account: "000000000000".to_owned(),
+            arn: "arn:aws:kinesis:eu-central-1:000000000000:stream/orders".to_owned(),
+            mode: Mode::Provisioned,
+            shards: 1,
+            record_kib_max: 1024,
+            tags: BTreeMap::new(),
+        };
+        let mut stream = Stream::new(new, NOW, NOW);
+        stream.advance(NOW);
+        stream
+    }
+
+    fn put(journal: &mut Journal, stream: &mut Stream, data: &'static [u8]) -> io::Result<()> {
+        let (key, data) = (Bytes::from_static(b"k"), Bytes::from_static(data));
+        let hash = hash::of_partition_key(&key);
+        let stored = stream.put(hash, key.clone(), data.clone(), &Settings::default(), NOW).ok().unwrap();
+        journal.add_record(stored.shard, stored.number.index, &Record { arrived: NOW, key, data });
+        journal.write(stream)
+    }
+
+    #[test]
+    fn what_is_put_after_a_failed_write_survives() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut stream = stream();
+        let mut journal = Journal::create(directory.path(), &stream).unwrap();
+        put(&mut journal, &mut stream, b"one").unwrap();
+        // A file that is open for reading only refuses to be written.
+        journal.file = File::open(&journal.path).unwrap();
+        assert!(put(&mut journal, &mut stream, b"refused").is_err());
+        put(&mut journal, &mut stream, b"two").unwrap();
+        put(&mut journal, &mut stream, b"three").unwrap();
+        drop(journal);
+        let (_, read) = Journal::open_all(directory.path()).unwrap().pop().unwrap();
+        let data: Vec<_> = read.records().map(|(_, _, record)| record.data.clone()).collect();
+        assert_eq!(data, ["one", "refused", "two", "three"], "a refused put may be stored, an answered one must be");
+    }
 }
