@@ -127,10 +127,12 @@ impl LocalCloud {
     /// Starts every service and listens.
     ///
     /// # Errors
-    /// When the address is not loopback or taken, or the state directory cannot be used.
+    /// When an address is not loopback or the endpoint's is taken, or the state directory cannot be used.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        if !settings.listen.ip().is_loopback() {
-            return Err(StartError::NotLoopback(settings.listen));
+        for address in [settings.listen, settings.balancer.listen] {
+            if !address.ip().is_loopback() {
+                return Err(StartError::NotLoopback(address));
+            }
         }
         std::fs::create_dir_all(&settings.directory)
             .map_err(|source| StartError::Directory { path: settings.directory.display().to_string(), source })?;
@@ -189,4 +191,23 @@ async fn build(settings: &Settings, context: &Context) -> Result<Arc<Services>, 
     });
     context.peers.connect(&services);
     Ok(services)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn neither_the_endpoint_nor_a_load_balancer_listens_where_others_can_reach_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut endpoint = Settings::new(directory.path().to_owned());
+        endpoint.listen = everywhere;
+        let mut balancer = Settings::new(directory.path().to_owned());
+        (balancer.listen, balancer.balancer.listen) = (([127, 0, 0, 1], 0).into(), everywhere);
+        for settings in [endpoint, balancer] {
+            let refused = LocalCloud::start(settings).await.err().unwrap();
+            assert!(matches!(refused, StartError::NotLoopback(address) if address == everywhere), "{refused}");
+        }
+    }
 }
