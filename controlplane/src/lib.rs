@@ -78,7 +78,7 @@ pub async fn run_with(config: &SdkConfig, settings: Settings, stopping: Cancella
     let campaign = candidate.campaign(announce, resigning.clone());
     let reconciling = reconcile::reconcile(pipeline, leads, settings.tick, telemetry.clone(), stopping.clone());
     let publishing = telemetry::publish(telemetry, clients.cloudwatch, settings.deployment, stopping.clone());
-    let serving = axum::serve(listener, admin.router()).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let serving = admin::serve(listener, admin, stopping.clone());
     let (served, (), (), ()) = tokio::join!(
         Box::pin(async move {
             let served = serving.await;
