@@ -42,6 +42,9 @@ impl DeployError {
             Self::Call(_) | Self::MissingOutput(_) | Self::ChangeSet { .. } => None,
             Self::Push { .. } => Some("the stack was told and rolls back; deploy again"),
             Self::Foreign { .. } => Some("choose another name"),
+            Self::Stuck { status, .. } if status == "UPDATE_ROLLBACK_FAILED" => Some(
+                "mend the cause, continue the roll-back in CloudFormation, then deploy again; a teardown loses the data",
+            ),
             Self::Stuck { .. } => Some("remove the deployment with a teardown, then deploy again"),
             Self::Failed { .. } => Some("the first failed resource above is the cause; deploy again when it is mended"),
             Self::OtherImages { .. } => Some("wait for the other deployment, or tear it down"),

@@ -14,7 +14,7 @@ use crate::{
 
 /// Returns when CloudFormation has deleted the stack. By its ARN: deleting a name that does not exist succeeds too.
 pub(super) async fn delete(work: Work<'_>, stack: &FoundStack, inventory: &Inventory) -> Result<(), TeardownError> {
-    if stack.status == StackStatus::UpdateInProgress {
+    if is_updating(&stack.status) {
         Watch::from_now(work.clients, work.progress, &stack.id).await?.until_settled().await?;
     }
     let mut round = 1;
@@ -36,5 +36,24 @@ pub(super) async fn delete(work: Work<'_>, stack: &FoundStack, inventory: &Inven
         }
         work.progress.report(Event::Retrying { what: format!("deleting stack {}", work.name), reason }).await;
         round += 1;
+    }
+}
+
+/// Whether CloudFormation would refuse to delete the stack now: an update, its roll-back or its clean-up is under way.
+fn is_updating(status: &StackStatus) -> bool {
+    let status = status.as_str();
+    status.starts_with("UPDATE_") && status.ends_with("_IN_PROGRESS")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deletion_waits_for_updates_only() {
+        let waits = ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"];
+        assert!(waits.iter().all(|status| is_updating(&StackStatus::from(*status))));
+        let goes_on = ["CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_FAILED"];
+        assert!(!goes_on.iter().any(|status| is_updating(&StackStatus::from(*status))));
     }
 }
