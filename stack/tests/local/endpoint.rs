@@ -73,8 +73,33 @@ impl Endpoint {
     }
 
     pub(crate) async fn teardown(&self, name: &DeploymentName) -> Result<Report, TeardownError> {
+        self.teardown_until(name, |_| false).await.0
+    }
+
+    /// Tears down, cancels when `is_enough` says so of an event, and returns the events too.
+    pub(crate) async fn teardown_until(
+        &self,
+        name: &DeploymentName,
+        is_enough: impl Fn(&Event) -> bool,
+    ) -> (Result<Report, TeardownError>, Vec<Event>) {
         let options = Options { place: self.clients.identity().await.expect("an identity") };
-        teardown(&self.clients, name, &options, &Progress::silent(), &CancellationToken::new()).await
+        let ((progress, mut events), cancel) = (Progress::channel(), CancellationToken::new());
+        let tearing_down = async {
+            let outcome = teardown(&self.clients, name, &options, &progress, &cancel).await;
+            drop(progress);
+            outcome
+        };
+        let listening = async {
+            let mut seen = Vec::new();
+            while let Some(event) = events.recv().await {
+                if is_enough(&event) {
+                    cancel.cancel();
+                }
+                seen.push(event);
+            }
+            seen
+        };
+        tokio::join!(tearing_down, listening)
     }
 
     pub(crate) async fn stop(self) {

@@ -145,7 +145,7 @@ async fn an_update_changes_what_was_asked_for_and_keeps_the_shards() {
 }
 
 #[tokio::test]
-async fn an_interrupted_deployment_continues_and_an_interrupted_teardown_too() {
+async fn an_interrupted_deployment_continues() {
     let endpoint = Endpoint::start().await;
     let name = name("weir");
     let request = request(&name);

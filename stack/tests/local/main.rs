@@ -5,3 +5,4 @@ mod guards;
 mod lifecycle;
 mod push;
 mod stand_in;
+mod trouble;
