@@ -60,7 +60,7 @@ fn conclude(
     };
     let rails = tasks::rails(&policy.guard, policy.consumer.min_tasks, policy.consumer.max_tasks);
     let (verdict, bound) =
-        Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, track, now }.steer();
+        Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, scarce: false, track, now }.steer();
     (verdict, bound.or(idle))
 }
 

@@ -9,13 +9,23 @@ use crate::{
 /// From this share of refused records on a stream counts as throttled: retries even out less.
 const THROTTLED_SHARE: f64 = 0.01;
 
+/// How many attempts clients are taken to make per record while writes are refused: they back off between two attempts,
+/// and what a producer refuses it has first held for seconds.
+const ATTEMPTS: f64 = 1.5;
+
 /// What the stream is asked to take.
+///
+/// While shards refuse writes the truth is not known. What they accept is a lower bound, and what clients offer an upper
+/// one, for it counts every attempt. The demand is then what is accepted, or the offered flow over [`ATTEMPTS`] where
+/// that is more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Demand {
     pub(super) bytes: BytesPerSecond,
     pub(super) records: RecordsPerSecond,
     /// The load as a number of full shards.
     pub(super) shards: f64,
+    /// What the shards accept, in full shards.
+    pub(super) accepted: f64,
     /// Whether only what Kinesis accepted is known, which no overload can raise above the stream's limit.
     pub(super) accepted_only: bool,
 }
@@ -28,16 +38,18 @@ impl Demand {
     pub(super) fn of(load: &LoadObservation) -> Option<Self> {
         let incoming_bytes = known(load.incoming_bytes)?;
         let incoming_records = known(load.incoming_records)?;
-        let offered_bytes = known(load.offered_bytes);
+        let attempts = attempts(load);
+        let offered_bytes = known(load.offered_bytes).map(|bytes| bytes / attempts);
         let bytes = offered_bytes.unwrap_or_default().max(incoming_bytes);
         let growth = if incoming_bytes > 0.0 { bytes / incoming_bytes } else { 1.0 };
-        let offered_records = known(load.offered_records).unwrap_or(f64::INFINITY);
+        let offered_records = known(load.offered_records).map_or(f64::INFINITY, |records| records / attempts);
         let records = (incoming_records * growth).min(offered_records).max(incoming_records);
-        let shards = (bytes / SHARD_BYTES.0).max(records / SHARD_RECORDS.0);
+        let full = |bytes, records| f64::max(bytes / SHARD_BYTES.0, records / SHARD_RECORDS.0);
         Some(Self {
             bytes: BytesPerSecond(bytes),
             records: RecordsPerSecond(records),
-            shards,
+            shards: full(bytes, records),
+            accepted: full(incoming_bytes, incoming_records),
             accepted_only: offered_bytes.is_none(),
         })
     }
@@ -63,6 +75,11 @@ pub(crate) fn throttled_share(load: &LoadObservation) -> Option<Fraction> {
 /// Whether the shards refuse more than retries even out; nothing when it is not known.
 pub(crate) fn is_throttled(load: &LoadObservation) -> Option<bool> {
     throttled_share(load).map(|share| share.0 > THROTTLED_SHARE)
+}
+
+/// How many attempts stand for one record in what clients offer.
+pub(super) fn attempts(load: &LoadObservation) -> f64 {
+    if is_throttled(load) == Some(true) { ATTEMPTS } else { 1.0 }
 }
 
 /// A number that a metric can be: AWS and foreign tasks may report what no load can be.

@@ -77,6 +77,7 @@ pub struct Track {
     pub watched_until: Option<Timestamp>,
     /// Since when more is asked for than there is.
     pub short_since: Option<Timestamp>,
+    /// The last moment at which a change was begun or, of a stream, under way.
     pub last_change: Option<Timestamp>,
     /// The last call that AWS refused.
     pub refused: Option<Refusal>,

@@ -1,10 +1,13 @@
 //! The producer rule: as many tasks as take what clients offer at the target use of CPU.
+//!
+//! While shards refuse writes clients try again, and tasks that only took more attempts would not help: then
+//! only what is no retry asks for more tasks, while every attempt keeps those that there are.
 
 use jiff::Timestamp;
 
 use super::{
     Input, RuleReport, Verdict,
-    demand::known,
+    demand::{attempts, known},
     history::Track,
     input,
     steer::{Hold, Holds, Steering, Wish},
@@ -44,7 +47,7 @@ fn conclude(
     let unsettled = tasks.unsettled();
     let holds = Holds { up: unsettled.iter().cloned().collect(), down: unsettled.into_iter().chain(blind).collect() };
     let rails = tasks::rails(&policy.guard, policy.producer.min_tasks, policy.producer.max_tasks);
-    Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, track, now }.steer()
+    Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, scarce: false, track, now }.steer()
 }
 
 /// What each target of the policy asks for.
@@ -85,12 +88,15 @@ fn needs(policy: &Policy, seen: &Observation, tasks: Tasks, inputs: &mut Vec<Inp
         tasks::by_cpu(tasks.running, used, target_cpu)
     });
     targets.add("their use of CPU", cpu);
+    let attempts = attempts(&seen.load);
     let mut by_rate = |name, target: Option<f64>, offered: Option<f64>, show: fn(f64) -> String| {
         let Some(target) = target else { return };
         let need = offered.map(|offered| {
             inputs.push(input(name, &show(offered)));
-            let need = Need::within_tolerance(tasks.running, offered / target.max(1.0));
-            (need, format!("clients offer {}; at {} a task that needs {}", show(offered), show(target), need.up))
+            let need = |rate: f64| Need::within_tolerance(tasks.running, rate / target.max(1.0));
+            let new = offered / attempts;
+            let need = Need { up: need(new).up, down: need(offered).down };
+            (need, format!("clients offer {}; at {} a task that needs {}", show(new), show(target), need.up))
         });
         targets.add(name, need);
     };

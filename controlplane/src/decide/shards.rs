@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Input, RuleReport, Verdict,
-    demand::{Demand, is_throttled, throttled_share},
+    demand::{Demand, is_throttled, throttled_share, whole},
     history::{History, after},
     input,
     steer::{Hold, Holds, Rails, Steering, Wish},
@@ -13,17 +13,24 @@ use crate::{
     limits::{DAILY_RESHARDS, RESHARD_WINDOW},
     observe::Observation,
     policy::{GuardPolicy, Policy},
-    units::ShardCount,
+    units::{Fraction, ShardCount},
 };
 
 /// Going down must leave this much of the target free, or the next ripple would bring the shards back.
 const DOWN_MARGIN: f64 = 0.85;
 
-/// While writes are refused and the true demand is unknown, a stream grows by this factor.
+/// While full shards refuse writes, how much more there is to take is not known: a stream grows by this factor at least.
 const BLIND_GROWTH: f64 = 1.5;
 
-/// From this share of refused records on, growing by half is too slow: it doubles.
+/// The fewest shards that such a step adds: where half is less, two steps would soon follow each other.
+const BLIND_STEP_MIN: u32 = 2;
+
+/// From this share of refused records on, growing by half is too slow where nobody says what is offered: it doubles.
 const SEVERE_THROTTLING: f64 = 0.1;
+
+/// Shards that accept less than this of their limits and refuse writes meet bursts, or an end of the overload that the
+/// averages do not show yet.
+const FULL: f64 = 0.9;
 
 pub(super) fn rule(
     policy: &Policy,
@@ -53,6 +60,10 @@ fn conclude(
         return (Hold::new("the number of open shards is not known").verdict(), None);
     };
     inputs.push(input("open shards", &open));
+    if seen.stream.status.as_ref().is_some_and(|status| status.value == "UPDATING") {
+        // A change lasts until the stream is active again: only from then on do reports tell what came of it.
+        history.shards.last_change = Some(now);
+    }
     let demand = Demand::of(&seen.load);
     if demand.is_none() && (policy.stream.min_shards..=policy.stream.max_shards).contains(&open) {
         return (Hold::new("what the shards take is not known: no report and no metric has it").verdict(), None);
@@ -66,6 +77,7 @@ fn conclude(
         rails: rails(policy),
         holds: holds(policy, seen, demand.is_none(), &calls),
         step,
+        scarce: true,
         track: &mut history.shards,
         now,
     }
@@ -99,7 +111,7 @@ fn wish(
     if let Some(share) = throttled_share(&seen.load) {
         inputs.push(input("refused", &share));
         if throttled && !skewed {
-            let up = enough.max(grown(open.0, demand.accepted_only, share.0));
+            let up = enough.max(grown(open.0, &demand, share));
             let why = format!("the shards refuse {share} of the records; {utilization} of {open} asks for {up}");
             return Wish { up, down: down.max(up), why };
         }
@@ -109,13 +121,14 @@ fn wish(
     Wish { up: enough, down: down.max(enough), why }
 }
 
-/// How many shards a stream that refuses writes should have. Where only accepted records are known, the overload's size
-/// is not, so the stream grows by a factor.
-fn grown(open: u32, accepted_only: bool, refused: f64) -> u32 {
-    match accepted_only {
-        false => open.saturating_add(1),
-        true if refused >= SEVERE_THROTTLING => open.saturating_mul(2),
-        true => super::demand::whole(f64::from(open) * BLIND_GROWTH),
+/// How many shards a stream that refuses writes should have at least.
+fn grown(open: u32, demand: &Demand, refused: Fraction) -> u32 {
+    if demand.accepted < f64::from(open) * FULL {
+        open.saturating_add(1)
+    } else if demand.accepted_only && refused.0 >= SEVERE_THROTTLING {
+        open.saturating_mul(2)
+    } else {
+        whole(f64::from(open) * BLIND_GROWTH).max(open.saturating_add(BLIND_STEP_MIN))
     }
 }
 

@@ -1,7 +1,9 @@
 //! From a wish to a verdict: what every count has in common, whatever it counts.
 //!
 //! Up needs confirmation and a cool-down. Down needs the whole stabilisation window, a cool-down, and nothing that speaks
-//! against it. A count outside the policy's bounds goes back without waiting, but never against a safety hold.
+//! against it. Where calls are scarce, down also waits until the window asks for no more than the newest tick, and less
+//! than a quarter is not worth a call. A count outside the policy's bounds goes back without waiting, but never against
+//! a safety hold.
 
 use jiff::Timestamp;
 
@@ -71,6 +73,8 @@ pub(super) struct Steering<'a> {
     pub(super) holds: Holds,
     /// How far one step may go from the first number towards the second.
     pub(super) step: fn(u32, u32) -> u32,
+    /// Whether AWS counts the calls, so that fewer and larger steps are better than early ones.
+    pub(super) scarce: bool,
     pub(super) track: &'a mut Track,
     pub(super) now: Timestamp,
 }
@@ -99,7 +103,7 @@ impl Steering<'_> {
     }
 
     fn go_up(self, wanted: u32) -> Verdict {
-        let Self { current, wish, rails, holds, step, track, now } = self;
+        let Self { current, wish, rails, holds, step, track, now, .. } = self;
         let to = step(current, wanted).min(rails.max);
         let below = current < rails.min;
         let confirmed_at = after(track.short_since.unwrap_or(now), rails.confirm_up);
@@ -127,16 +131,18 @@ impl Steering<'_> {
     }
 
     fn go_down(self, wanted: u32) -> Verdict {
-        let Self { current, wish, rails, holds, step, track, now } = self;
+        let Self { current, wish, rails, holds, step, scarce, track, now } = self;
         let over = current > rails.max;
         let peak = track.peak().filter(|_| !over);
+        let newest = step(current, wanted);
         let to = match step(current, peak.map_or(wanted, |peak| peak.count)) {
             to if over => to.min(current - 1).max(rails.max),
             to => to,
         };
-        if to >= current {
+        let worth = |to: u32| to < current && (!scarce || over || to <= rails.min || (current - to) * 4 >= current);
+        if !worth(to) {
             return match peak {
-                Some(peak) if step(current, wanted) < current => peaked(peak, rails.stabilization).against(&wish),
+                Some(peak) if worth(newest) => peaked(peak, rails.stabilization).against(&wish),
                 _ => Verdict::NotApplicable { reason: wish.why },
             };
         }
@@ -149,7 +155,8 @@ impl Steering<'_> {
                 waiting(now, watched_at, || format!("{to} if it stays so for {}", rails.stabilization))
                     .filter(|_| !over)
             })
-            .or_else(|| cooldown(track, rails.down_cooldown, now).filter(|_| !over));
+            .or_else(|| cooldown(track, rails.down_cooldown, now).filter(|_| !over))
+            .or_else(|| peak.filter(|_| scarce && newest < to).map(|peak| falling(peak, newest, rails.stabilization)));
         if let Some(hold) = hold {
             return hold.against(&wish);
         }
@@ -160,6 +167,15 @@ impl Steering<'_> {
 
 fn peaked(peak: Asked, window: Millis) -> Hold {
     Hold { reason: format!("within the last {window} it was {}", peak.count), until: Some(after(peak.at, window)) }
+}
+
+/// While the newest tick asks for less than the window, waiting makes the step larger. It ends with the window at the
+/// latest: by then the peak is gone, or a tick in between has asked for as much.
+fn falling(peak: Asked, newest: u32, window: Millis) -> Hold {
+    Hold {
+        reason: format!("the need is falling: one call may soon go to {newest}"),
+        until: Some(after(peak.at, window)),
+    }
 }
 
 fn waiting(now: Timestamp, until: Timestamp, reason: impl FnOnce() -> String) -> Option<Hold> {

@@ -54,7 +54,7 @@ section! {
         /// Never more consumer tasks than this.
         max_tasks: TaskCount = TaskCount(16), TaskCount(1) => TASKS_MAX;
         /// How far the slowest shard may be behind.
-        lag_objective: Millis = MINUTE, SECOND => DAY;
+        lag_objective: Millis = Millis(30_000), SECOND => DAY;
         /// In what time a backlog should be gone.
         drain_time: Millis = Millis(600_000), SECOND => DAY;
         /// Which share of the time a consumer's processor should be at work.
@@ -75,9 +75,9 @@ section! {
         shards_stabilization: Millis = HOUR, ZERO => DAY;
         /// Tasks go down only to the highest count that was asked for within this time.
         tasks_stabilization: Millis = Millis(600_000), ZERO => DAY;
-        /// How long after a change of the shard count the next step up waits.
+        /// How long after the end of a change of the shard count the next step up waits: reports average over ten seconds.
         shards_up_cooldown: Millis = MINUTE, ZERO => DAY;
-        /// How long after a change of the shard count the next step down waits.
+        /// How long after the end of a change of the shard count the next step down waits.
         shards_down_cooldown: Millis = Millis(1_800_000), ZERO => DAY;
         /// How long after a change of a task count the next step up waits.
         tasks_up_cooldown: Millis = MINUTE, ZERO => DAY;

@@ -1,5 +1,6 @@
 //! `decide` against worlds written down in `scenarios/`: each file's name is what its report shows.
 
+mod demo;
 mod properties;
 mod scenario;
 
