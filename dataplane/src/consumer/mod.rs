@@ -10,6 +10,7 @@ mod fetch;
 mod lease;
 mod metrics;
 mod process;
+mod progress;
 mod settings;
 mod shards;
 mod stats;
@@ -33,7 +34,7 @@ use uuid::Uuid;
 use self::{
     lease::Table,
     metrics::Status,
-    process::{Log, Processor},
+    process::{Exec, Log, Processor},
     stats::Stats,
     tenure::Workplace,
     worker::Worker,
@@ -41,7 +42,7 @@ use self::{
 use crate::{admin, aws, cloudwatch, http, task::Task};
 
 pub use crate::Error;
-pub use process::lines;
+pub use process::{ExecCommand, lines};
 pub use settings::{InitialPosition, ProcessorKind, Settings};
 pub use unpack::{Record, user_records};
 
@@ -54,7 +55,7 @@ const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(1);
 /// Runs the consumer until `stopping`, then checkpoints, releases its leases and returns.
 ///
 /// # Errors
-/// When it cannot listen.
+/// When it cannot listen, or the processor lacks a setting.
 pub async fn run(settings: Settings, stopping: CancellationToken) -> Result<(), Error> {
     let config = aws::load().await;
     Consumer::bind(settings, config, tokio::io::stdout()).await?.run(stopping).await;
@@ -74,16 +75,14 @@ impl Consumer {
     /// belongs to the processor.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the address cannot be listened on, or the processor lacks a setting.
     pub async fn bind(
         settings: Settings,
         config: SdkConfig,
         output: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Result<Self, Error> {
         let admin = http::listen(settings.task.admin_address()).await?;
-        let processor = match settings.processor {
-            ProcessorKind::Log => Processor::Log(Log::new(output)),
-        };
+        let processor = processor(&settings, output)?;
         Ok(Self { settings, config: aws::bounded(config), admin, processor })
     }
 
@@ -143,6 +142,19 @@ impl Consumer {
         ended.cancel();
         background.close();
         let _ = timeout(BACKGROUND_TIMEOUT, background.wait()).await;
+    }
+}
+
+fn processor(settings: &Settings, output: impl AsyncWrite + Send + Unpin + 'static) -> Result<Processor, Error> {
+    match settings.processor {
+        ProcessorKind::Log => Ok(Processor::Log(Log::new(output))),
+        ProcessorKind::Exec => {
+            let command = settings.exec_command.clone().ok_or_else(|| Error::Settings {
+                setting: "WEIR_EXEC_COMMAND",
+                problem: "the `exec` processor needs the command of its program".to_owned(),
+            })?;
+            Ok(Processor::Exec(Exec { command, timeout: settings.exec_timeout }))
+        }
     }
 }
 

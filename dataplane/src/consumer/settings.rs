@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::process::ExecCommand;
 use crate::settings::{Task, duration};
 
 /// The consumer's settings.
@@ -17,6 +18,12 @@ pub struct Settings {
     /// What is done with each record
     #[arg(long, env = "WEIR_PROCESSOR", default_value = "log")]
     pub processor: ProcessorKind,
+    /// The program of the `exec` processor: words between spaces, or a JSON array of strings. No shell is involved
+    #[arg(long, env = "WEIR_EXEC_COMMAND")]
+    pub exec_command: Option<ExecCommand>,
+    /// Time for each answer of that program, after which it is started anew
+    #[arg(long, env = "WEIR_EXEC_TIMEOUT", default_value = "5m", value_parser = duration)]
+    pub exec_timeout: Duration,
     /// Where to start in a shard that nobody has read yet and whose parents nobody has read
     #[arg(long, env = "WEIR_INITIAL_POSITION", default_value = "trim-horizon")]
     pub initial_position: InitialPosition,
@@ -36,6 +43,8 @@ pub struct Settings {
 pub enum ProcessorKind {
     /// A JSON object a line on standard output
     Log,
+    /// A program for each shard that speaks the KCL's MultiLangDaemon protocol
+    Exec,
 }
 
 /// Where to start in a shard that nobody has read yet.

@@ -1,9 +1,6 @@
 //! A lease while a worker holds it: renewed, read, processed and checkpointed.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_kinesis::types::ChildShard;
 use tokio::{
@@ -13,10 +10,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, SequenceNumber},
     fetch::{Batch, Fetched, Fetcher},
     lease::{Change, Lease, Table, TableError},
-    process::Processor,
+    process::{Delivery, ProcessError, Processor, Session},
+    progress::Progress,
     shards,
     stats::{LeaseStats, Stats},
     unpack::unpack,
@@ -28,9 +26,12 @@ const RENEWALS: u32 = 3;
 /// User records that are processed together, and the most that a stop waits for.
 const CHUNK_RECORDS: usize = 2000;
 
-/// The first and the longest pause after the processor failed. The batch is tried until it succeeds or the lease is
-/// given up: nothing is skipped.
+/// The first and the longest pause after the processor failed. It begins again at the last checkpoint until it gets on
+/// or the lease is given up: nothing is skipped.
 const PROCESSOR_PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// How often in a row a processor may leave the end of a shard without a checkpoint before the lease is given up.
+const END_ATTEMPTS: u32 = 5;
 
 /// The pause after the table was not available.
 const TABLE_PAUSE: Duration = Duration::from_millis(500);
@@ -69,12 +70,12 @@ pub(crate) async fn serve(
 ) {
     let shard_id = lease.shard_id.clone();
     let stats = workplace.stats.add(&shard_id);
-    let progress = Mutex::new(lease.checkpoint.clone());
+    let progress = Progress::new(lease.checkpoint.clone());
     let (halt, done) = (stopping.child_token(), CancellationToken::new());
-    let reader = Reader {
+    let mut reader = Reader {
         workplace: &workplace,
         shard_id: shard_id.as_str().into(),
-        start: lease.checkpoint.clone(),
+        first: None,
         progress: &progress,
         stats: &stats,
     };
@@ -101,17 +102,17 @@ struct Keeper<'a> {
     lease: Lease,
     /// When the last successful write was begun: others count from then at the earliest.
     alive_at: Instant,
-    progress: &'a Mutex<Checkpoint>,
+    progress: &'a Progress,
     stats: &'a LeaseStats,
 }
 
 impl Keeper<'_> {
-    /// Renews the lease, with the checkpoint when it has moved, until `done`. When it is lost, or may be, reading is
-    /// told to `halt`.
+    /// Renews the lease, with the checkpoint when it has moved and as soon as that is wanted, until `done`. When it is
+    /// lost, or may be, reading is told to `halt`.
     async fn keep(&mut self, done: &CancellationToken, halt: &CancellationToken) -> Result<(), TableError> {
         let interval = self.workplace.lease_duration / RENEWALS;
         let mut next = self.alive_at + interval;
-        while done.run_until_cancelled(sleep_until(next)).await.is_some() {
+        while done.run_until_cancelled(self.turn(next)).await.is_some() {
             next = Instant::now() + interval;
             match self.write(Change { checkpoint: self.news(), release: false }).await {
                 Ok(()) => {}
@@ -120,12 +121,20 @@ impl Keeper<'_> {
                     next = Instant::now() + TABLE_PAUSE;
                 }
                 Err(error) => {
+                    self.progress.note_lost();
                     halt.cancel();
                     return Err(error);
                 }
             }
         }
         Ok(())
+    }
+
+    async fn turn(&self, next: Instant) {
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = self.progress.wanted() => {}
+        }
     }
 
     /// Writes the last checkpoint and releases the lease, so that the next owner need not wait.
@@ -165,6 +174,7 @@ impl Keeper<'_> {
         let begun_at = Instant::now();
         self.lease = self.workplace.table.advance(&self.lease, &change).await?;
         self.alive_at = begun_at;
+        self.progress.note_stored(&self.lease.checkpoint);
         if change.checkpoint.is_some() {
             self.stats.note_checkpoint(begun_at);
         }
@@ -173,7 +183,7 @@ impl Keeper<'_> {
 
     /// The progress, if it is not in the table yet.
     fn news(&self) -> Option<Checkpoint> {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let progress = self.progress.reached();
         (progress != self.lease.checkpoint).then_some(progress)
     }
 
@@ -186,21 +196,76 @@ impl Keeper<'_> {
 struct Reader<'a> {
     workplace: &'a Workplace,
     shard_id: Arc<str>,
-    start: Checkpoint,
-    /// Everything up to here is processed.
-    progress: &'a Mutex<Checkpoint>,
+    /// The first record that came: where LATEST was, which must not move when the processor begins again.
+    first: Option<SequenceNumber>,
+    progress: &'a Progress,
     stats: &'a Arc<LeaseStats>,
 }
 
 impl Reader<'_> {
-    async fn run(&self, halt: &CancellationToken) -> End {
-        tracing::info!(shard = &*self.shard_id, from = %self.start, "reading a shard");
+    /// Reads until the processor is done, however often it takes.
+    async fn run(&mut self, halt: &CancellationToken) -> End {
+        let (mut pause, mut ends) = (PROCESSOR_PAUSES.0, 0);
+        loop {
+            let start = self.progress.reached();
+            let error = match self.attempt(&start, halt).await {
+                Ok(end) => return end,
+                Err(error) => error,
+            };
+            tracing::error!(
+                shard = &*self.shard_id,
+                error = crate::process::chain(&error),
+                "the processor failed; it begins again at its last checkpoint"
+            );
+            ends = if matches!(error, ProcessError::EndNotCheckpointed) { ends + 1 } else { 0 };
+            if ends == END_ATTEMPTS {
+                tracing::error!(shard = &*self.shard_id, "gave up the lease of a shard whose end is not checkpointed");
+                return End::Halted;
+            }
+            if self.progress.reached() != start {
+                pause = PROCESSOR_PAUSES.0;
+            }
+            if halt.run_until_cancelled(sleep(pause)).await.is_none() {
+                return End::Halted;
+            }
+            pause = (pause * 2).min(PROCESSOR_PAUSES.1);
+        }
+    }
+
+    /// Reads from `start` on with a new session of the processor.
+    async fn attempt(&mut self, start: &Checkpoint, halt: &CancellationToken) -> Result<End, ProcessError> {
+        let opening = self.workplace.processor.open(&self.shard_id, self.progress);
+        let Some(session) = halt.run_until_cancelled(opening).await else { return Ok(End::Halted) };
+        let mut session = session?;
+        match self.read(start, &mut session, halt).await {
+            Ok(End::Shard(children)) => session.end().await.map(|()| End::Shard(children)),
+            Ok(End::Halted) => {
+                session.stop().await;
+                Ok(End::Halted)
+            }
+            Err(error) => {
+                session.abandon().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn read(
+        &mut self,
+        start: &Checkpoint,
+        session: &mut Session<'_>,
+        halt: &CancellationToken,
+    ) -> Result<End, ProcessError> {
+        tracing::info!(shard = &*self.shard_id, from = %start, "reading a shard");
         let (output, fetched) = mpsc::channel(PREFETCH);
         let fetcher = Fetcher {
             kinesis: self.workplace.kinesis.clone(),
             stream: self.workplace.stream.clone(),
             shard_id: self.shard_id.clone(),
-            position: self.start.clone(),
+            position: match (start, &self.first) {
+                (Checkpoint::Latest, Some(first)) => Checkpoint::At(first.clone(), 0),
+                _ => start.clone(),
+            },
             memory: self.workplace.memory.clone(),
             stats: self.stats.clone(),
             end: None,
@@ -208,69 +273,65 @@ impl Reader<'_> {
         let fetching = async {
             fetcher.run(output).await;
             // What it has left in the channel is still to be processed.
-            std::future::pending::<End>().await
+            std::future::pending().await
         };
         tokio::select! {
-            end = self.process(fetched, halt) => end,
+            end = self.process(start, session, fetched, halt) => end,
             never = fetching => never,
         }
     }
 
     /// Processes what is fetched. A batch is never abandoned half-way: `halt` is looked at between chunks.
-    async fn process(&self, mut fetched: mpsc::Receiver<Fetched>, halt: &CancellationToken) -> End {
+    async fn process(
+        &mut self,
+        start: &Checkpoint,
+        session: &mut Session<'_>,
+        mut fetched: mpsc::Receiver<Fetched>,
+        halt: &CancellationToken,
+    ) -> Result<End, ProcessError> {
         while let Some(Some(next)) = halt.run_until_cancelled(fetched.recv()).await {
             match next {
-                Fetched::Batch(batch) => {
-                    if !self.process_batch(batch, halt).await {
-                        return End::Halted;
-                    }
-                }
-                Fetched::End(children) => return End::Shard(children),
+                Fetched::Batch(batch) => self.process_batch(start, session, batch, halt).await?,
+                Fetched::End(children) => return Ok(End::Shard(children)),
                 Fetched::Gone => {
                     tracing::error!(shard = &*self.shard_id, "the shard's records expired before they were read");
-                    return End::Shard(Vec::new());
+                    return Ok(End::Shard(Vec::new()));
                 }
             }
         }
-        End::Halted
+        Ok(End::Halted)
     }
 
-    /// Whether the whole batch was processed.
-    async fn process_batch(&self, batch: Batch, halt: &CancellationToken) -> bool {
+    /// Processes a batch, or what comes before `halt`.
+    async fn process_batch(
+        &mut self,
+        start: &Checkpoint,
+        session: &mut Session<'_>,
+        batch: Batch,
+        halt: &CancellationToken,
+    ) -> Result<(), ProcessError> {
         let (mut users, mut checkpoint) = (Vec::new(), None);
         let mut records = batch.records.into_iter().peekable();
         while let Some(record) = records.next() {
-            checkpoint = unpack(record, &self.shard_id, &self.start, &mut users).or(checkpoint);
+            if self.first.is_none() {
+                self.first = record.sequence_number().parse().ok();
+            }
+            checkpoint = unpack(record, &self.shard_id, start, &mut users).or(checkpoint);
             if users.len() < CHUNK_RECORDS && records.peek().is_some() {
                 continue;
             }
-            self.stats.note_begun(batch.behind_ms, batch.fetched_at, Instant::now());
-            if halt.is_cancelled() || !self.process_chunk(&users, halt).await {
-                return false;
+            if halt.is_cancelled() {
+                return Ok(());
             }
+            self.stats.note_begun(batch.behind_ms, batch.fetched_at, Instant::now());
+            let delivery = Delivery { records: &users, checkpoint: checkpoint.take(), behind_ms: batch.behind_ms };
+            session.process(delivery).await?;
             let bytes = users.iter().map(|record| record.data.len() as u64).sum();
             let (count, now) = (users.len() as u64, Instant::now());
             self.stats.note_done(count, bytes, now);
             self.workplace.stats.note_processed(count, bytes, now);
-            if let Some(checkpoint) = checkpoint.take() {
-                *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = checkpoint;
-            }
             users.clear();
         }
-        true
-    }
-
-    /// Whether the records were processed, however often it took.
-    async fn process_chunk(&self, users: &[super::unpack::Record], halt: &CancellationToken) -> bool {
-        let (mut pause, longest) = PROCESSOR_PAUSES;
-        while let Err(error) = self.workplace.processor.process(users).await {
-            let error = crate::process::chain(&error);
-            tracing::error!(shard = &*self.shard_id, error, "the processor failed; the batch is tried again");
-            if halt.run_until_cancelled(sleep(pause)).await.is_none() {
-                return false;
-            }
-            pause = (pause * 2).min(longest);
-        }
-        true
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
-//! Producer and consumer on a real wire: HTTP in, localcloud between, the `log` processor out.
+//! Producer and consumer on a real wire: HTTP in, localcloud between, the `log` or `exec` processor out.
 
 mod delivery;
+mod exec;
 mod ingest;
 mod world;

@@ -137,7 +137,12 @@ impl World {
 
     /// A consumer whose leases expire after two seconds.
     pub(crate) async fn consumer(&self) -> RunningConsumer {
-        let line = [
+        self.consumer_with(&[]).await
+    }
+
+    /// Such a consumer with these arguments beside the usual ones.
+    pub(crate) async fn consumer_with(&self, arguments: &[&str]) -> RunningConsumer {
+        let usual = [
             "consumer",
             "--stream",
             STREAM,
@@ -151,7 +156,7 @@ impl World {
             "2s",
             "--create-lease-table",
         ];
-        let settings = ConsumerLine::parse_from(line).settings;
+        let settings = ConsumerLine::parse_from([&usual[..], arguments].concat()).settings;
         let output = Output::default();
         let consumer = Consumer::bind(settings, self.sdk.clone(), output.clone()).await.unwrap();
         let admin = consumer.admin_address().unwrap();
