@@ -7,6 +7,7 @@ mod failure;
 mod load;
 mod local;
 mod output;
+mod person;
 mod stream;
 mod target;
 mod wording;

@@ -51,6 +51,19 @@ impl Table {
         items.iter().map(|item| self.stored_policy(item)).collect()
     }
 
+    /// The policy of a generation; nothing when there was no such apply.
+    ///
+    /// # Errors
+    /// When the table cannot be read or holds something else.
+    pub async fn policy_of_generation(
+        &self,
+        pipeline: &str,
+        generation: u64,
+    ) -> Result<Option<StoredPolicy>, TableError> {
+        let item = self.get("read the policy's history", pipeline, &history_key(generation)).await?;
+        item.map(|item| self.stored_policy(&item)).transpose()
+    }
+
     /// Puts a policy in force and returns its generation. `expected_generation` is the one that the person saw, 0 for
     /// none: a policy that somebody else changed meanwhile is not overwritten.
     ///
@@ -81,7 +94,7 @@ impl Table {
                 .condition_expression("generation = :expected")
                 .expression_attribute_values(":expected", number(expected)),
         };
-        let kept = self.put(pipeline, format!("{HISTORY}{generation:010}"), attributes());
+        let kept = self.put(pipeline, history_key(generation), attributes());
         let written = self.write_together("apply the policy", [current.build(), kept.build()]).await?;
         if written {
             return Ok(generation);
@@ -123,6 +136,10 @@ impl Table {
             applied_by: reader.string("applied_by")?.to_owned(),
         })
     }
+}
+
+fn history_key(generation: u64) -> String {
+    format!("{HISTORY}{generation:010}")
 }
 
 fn condition_failed(error: &TransactWriteItemsError) -> bool {
