@@ -36,22 +36,40 @@ fn the_help_lists_the_commands_with_examples_and_exit_codes() {
 #[test]
 fn every_command_has_examples_in_its_help() {
     let state = state();
-    let commands =
-        ["up", "down", "top", "send", "tail", "logs", "status", "explain", "policy", "teardown", "localcloud"];
-    for command in commands {
-        let help = stdout(ctl(state.path()).args([command, "--help"]));
-        assert!(help.contains("Examples:"), "{command}: {help}");
+    let commands = [
+        "up",
+        "down",
+        "top",
+        "send",
+        "tail",
+        "logs",
+        "status",
+        "explain",
+        "policy",
+        "pause",
+        "resume",
+        "teardown",
+        "localcloud",
+    ];
+    let actions = ["show", "validate", "diff", "apply", "history", "rollback", "schema"];
+    let actions = actions.map(|action| vec!["policy", action]);
+    for command in commands.map(|command| vec![command]).into_iter().chain(actions) {
+        let help = stdout(ctl(state.path()).args(&command).arg("--help"));
+        assert!(help.contains("Examples:"), "{command:?}: {help}");
     }
 }
 
 #[test]
 fn a_wrong_command_line_is_usage() {
     let state = state();
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 9] = [
         &["fly"],
         &["send"],
         &["send", "--rate", "-1"],
         &["logs", "nobody"],
+        &["pause", "--for", "2h"],
+        &["pause", "--reason", "none", "--for", "0s"],
+        &["policy", "rollback", "-1"],
         &["status", "--output", "xml"],
         &["status", "--name", "Not_A_Name"],
     ];
@@ -93,6 +111,14 @@ fn a_wrong_policy_is_shown_with_its_line_and_a_caret() {
     assert!(stderr.contains("3 | max_shard = 3") && stderr.contains('^'), "{stderr}");
     std::fs::write(&file, "version = 1\n").expect("written");
     complaint(ctl(state.path()).args(["policy", "validate"]).arg(&file), 0);
+}
+
+#[test]
+fn the_schema_of_policies_is_one_json_document() {
+    let state = state();
+    let schema = stdout(ctl(state.path()).args(["policy", "schema"]));
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("one JSON document");
+    assert!(schema["properties"]["consumer"]["properties"]["min_tasks"].is_object(), "{schema}");
 }
 
 #[test]

@@ -61,6 +61,10 @@ impl System {
         lines.iter().map(|line| data(line)).collect()
     }
 
+    fn status(&self) -> Value {
+        succeed(&mut self.ctl(&["status", "--output", "json"]))
+    }
+
     /// The processes of a role's tasks.
     fn tasks(&self, role: &str) -> BTreeSet<i32> {
         let pattern = format!("role {role}$");
@@ -174,6 +178,8 @@ async fn a_system_stores_processes_survives_and_goes() {
     for role in ["consumer", "producer"] {
         a_killed_task_is_replaced_and_nothing_is_lost(&system, role).await;
     }
+    a_policy_is_in_force_with_the_next_tick_and_taken_back(&system).await;
+    a_pause_stands_until_it_is_ended(&system).await;
     a_teardown_removes_everything_and_nothing_else(&system).await;
     everything_stops(system);
 }
@@ -220,6 +226,43 @@ async fn a_killed_task_is_replaced_and_nothing_is_lost(system: &System, role: &s
     eventually("every stored record", || (of_this_load(system).len() as u64 == sent).then_some(())).await;
 }
 
+async fn a_policy_is_in_force_with_the_next_tick_and_taken_back(system: &System) {
+    let file = system.state.path().join("policy.toml");
+    let path = file.to_str().expect("UTF-8");
+    std::fs::write(&file, "version = 1\n[consumer]\nmin_tusks = 2\n").expect("written");
+    let refused = system.ctl(&["policy", "apply", path]).output().expect("ctl starts");
+    assert_eq!(refused.status.code(), Some(2), "a wrong file is applied");
+    assert_eq!(succeed(&mut system.ctl(&["policy", "show", "--output", "json"]))["generation"], 0);
+    std::fs::write(&file, "version = 1\n[consumer]\nmin_tasks = 2\n").expect("written");
+    let diff = succeed(&mut system.ctl(&["policy", "diff", path, "--output", "json"]));
+    let applied = succeed(&mut system.ctl(&["policy", "apply", path, "--output", "json"]));
+    assert_eq!((&applied["generation"], &applied["changes"]), (&Value::from(1), &diff["changes"]));
+    eventually("two consumers", || (system.tasks("consumer").len() >= 2).then_some(())).await;
+    assert_eq!(system.status()["observed_generation"], 1);
+    for (generation, change) in [("0", "2 -> 1"), ("1", "1 -> 2")] {
+        let back = succeed(&mut system.ctl(&["policy", "rollback", generation, "--output", "json"]));
+        assert_eq!(back["changes"][0], format!("consumer.min_tasks: {change}"), "{back}");
+    }
+    let history = succeed(&mut system.ctl(&["policy", "history", "--output", "json"]));
+    assert_eq!(history["policies"].as_array().map(Vec::len), Some(3), "{history}");
+}
+
+async fn a_pause_stands_until_it_is_ended(system: &System) {
+    succeed(&mut system.ctl(&["pause", "in", "--for", "1h", "--reason", "a sale", "--output", "json"]));
+    let pause = &system.status()["pause"];
+    assert_eq!((&pause["scope"], &pause["reason"]), (&Value::from("in"), &Value::from("a sale")));
+    let is_paused = |status: &Value| {
+        let mut conditions = status["conditions"].as_array().into_iter().flatten();
+        conditions.any(|condition| condition["type"] == "Paused" && condition["status"] == true)
+    };
+    eventually("the pause in the conditions", || is_paused(&system.status()).then_some(())).await;
+    for was_paused in [true, false] {
+        let resumed = succeed(&mut system.ctl(&["resume", "--output", "json"]));
+        assert_eq!(resumed["was_paused"], was_paused);
+    }
+    assert!(system.status()["pause"].is_null());
+}
+
 async fn a_teardown_removes_everything_and_nothing_else(system: &System) {
     let sdk = system.sdk().await;
     let foreign = Foreign::create(&sdk).await;
@@ -236,6 +279,9 @@ async fn a_teardown_removes_everything_and_nothing_else(system: &System) {
     let after = succeed(&mut system.ctl(&["teardown", "--dry-run", "--output", "json"]));
     assert_eq!(after["resources"], Value::Array(Vec::new()), "{after}");
     foreign.assert_untouched().await;
+    let gone = system.ctl(&["status"]).output().expect("ctl starts");
+    let stderr = String::from_utf8_lossy(&gone.stderr);
+    assert!(stderr.starts_with("error: there is no deployment weir") && stderr.contains("\nhint: "), "{stderr}");
 }
 
 /// What somebody else has in the same account and region.

@@ -1,10 +1,13 @@
 //! The command line: one file per subcommand.
 
+mod arguments;
 mod down;
 mod explain;
 mod localcloud;
 mod logs;
+mod pause;
 mod policy;
+mod resume;
 mod role;
 mod send;
 mod status;
@@ -14,10 +17,15 @@ mod top;
 mod up;
 mod watch;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
+use aws_sdk_dynamodb::types::error::ResourceNotFoundException;
 use clap::{Parser, Subcommand};
+use stack::DeploymentName;
 
-use crate::{failure::Exit, target::Global};
+use crate::{
+    failure::{Exit, Failure},
+    target::Global,
+};
 
 /// Runs a streaming data processor on Kinesis and ECS, on AWS or on this machine, and keeps it the right size.
 #[derive(Debug, Parser)]
@@ -50,6 +58,8 @@ enum Command {
     Status(status::Args),
     Explain(explain::Args),
     Policy(policy::Args),
+    Pause(pause::Args),
+    Resume(resume::Args),
     Teardown(teardown::Args),
     Localcloud(localcloud::Args),
     Role(role::Args),
@@ -58,20 +68,37 @@ enum Command {
 impl Cli {
     /// Runs the command to its end.
     pub(crate) async fn run(self) -> Result<Exit> {
-        let global = self.global;
-        match self.command {
-            Command::Up(args) => up::run(args, &global).await,
-            Command::Down(args) => down::run(args, &global).await,
-            Command::Top(args) => top::run(args, &global).await,
-            Command::Send(args) => send::run(args, &global).await,
-            Command::Tail(args) => tail::run(args, &global).await,
-            Command::Logs(args) => logs::run(args, &global).await,
-            Command::Status(args) => status::run(args, &global).await,
-            Command::Explain(args) => explain::run(args, &global).await,
-            Command::Policy(args) => policy::run(args, &global).await,
-            Command::Teardown(args) => teardown::run(args, &global).await,
-            Command::Localcloud(args) => localcloud::run(args, &global).await,
-            Command::Role(args) => role::run(args).await,
+        let name = self.global.name.clone();
+        self.command.run(self.global).await.map_err(|error| explained(error, &name))
+    }
+}
+
+/// Says what a control table that is not there means.
+fn explained(error: Error, name: &DeploymentName) -> Error {
+    if !error.chain().any(|cause| cause.downcast_ref::<ResourceNotFoundException>().is_some()) {
+        return error;
+    }
+    let failure = Failure::failed(format!("there is no deployment {name}: it has no control table"));
+    failure.hint("`ctl up` starts a deployment; --name says which one").into()
+}
+
+impl Command {
+    async fn run(self, global: Global) -> Result<Exit> {
+        match self {
+            Self::Up(args) => up::run(args, &global).await,
+            Self::Down(args) => down::run(args, &global).await,
+            Self::Top(args) => top::run(args, &global).await,
+            Self::Send(args) => send::run(args, &global).await,
+            Self::Tail(args) => tail::run(args, &global).await,
+            Self::Logs(args) => logs::run(args, &global).await,
+            Self::Status(args) => status::run(args, &global).await,
+            Self::Explain(args) => explain::run(args, &global).await,
+            Self::Policy(args) => policy::run(args, &global).await,
+            Self::Pause(args) => pause::run(args, &global).await,
+            Self::Resume(args) => resume::run(args, &global).await,
+            Self::Teardown(args) => teardown::run(args, &global).await,
+            Self::Localcloud(args) => localcloud::run(args, &global).await,
+            Self::Role(args) => role::run(args).await,
         }
     }
 }

@@ -4,7 +4,6 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use clap::{ArgGroup, Args as ClapArgs};
-use jiff::SignedDuration;
 use serde::Serialize;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -12,6 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::arguments::duration;
 use crate::{
     failure::{Exit, Failure},
     load::{self, Client, Plan, Records, Schedule, Tally, trace},
@@ -33,7 +33,7 @@ const SHOW: Duration = Duration::from_millis(250);
   ctl send --trace requests.csv --speed 60
   journalctl -o cat | ctl send --file -")]
 pub(super) struct Args {
-    /// Send each line of a file (- for standard input) as a record, without its newline; a carriage return is kept
+    /// Send each line of a file (- for standard input) as a record, without its line break (\n or \r\n)
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Records per second; a file without it is sent as fast as it is taken
@@ -170,12 +170,6 @@ fn text(summary: &Summary) -> String {
         summary.records_per_second,
         *bytes as f64 / 1_048_576.0 / summary.seconds.max(f64::EPSILON),
     )
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "expected a duration such as 180s or 5m".to_owned();
-    let parsed: SignedDuration = text.parse().map_err(|_| wrong())?;
-    Duration::try_from(parsed).map_err(|_| wrong())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use controlplane::record::Status;
+use controlplane::record::{Pause, Status};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::{
     failure::{Exit, Failure},
     output::{FormatArgs, Table, Writer, text::clean},
     target::{Global, Target},
-    wording::{decision, figures},
+    wording::{decision, figures, pause},
 };
 
 /// Show conditions, counts, rates and lag as the control plane last saw them
@@ -28,37 +28,47 @@ pub(super) struct Args {
     format: FormatArgs,
 }
 
-/// The stored status and how old it is.
+/// The stored status, how old it is, and the pause that stands now: the status knows of one only after a tick.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     heartbeat_age_ms: i128,
     #[serde(flatten)]
     status: &'a Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause: Option<&'a Pause>,
 }
 
 pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     let target = Target::resolve(global).await?;
-    let status = target.control_table().status(target.name.as_str()).await?.ok_or_else(|| {
+    let (table, pipeline) = (target.control_table(), target.name.as_str());
+    let (status, pause) = tokio::try_join!(table.status(pipeline), table.pause(pipeline))?;
+    let status = status.ok_or_else(|| {
         Failure::failed(format!("the control plane of {} has not written a status yet", target.name))
             .hint("`ctl logs controlplane` shows what it does")
     })?;
     let now = clock::now();
-    let document = Document { heartbeat_age_ms: now.duration_since(status.heartbeat_at).as_millis(), status: &status };
-    Writer::from(args.format).document(&document, || text(&status, now))?;
+    let pause = pause.filter(|pause| pause.is_in_force(now));
+    let heartbeat_age_ms = now.duration_since(status.heartbeat_at).as_millis();
+    let document = Document { heartbeat_age_ms, status: &status, pause: pause.as_ref() };
+    Writer::from(args.format).document(&document, || text(&status, pause.as_ref(), now))?;
     Ok(Exit::Done)
 }
 
-fn text(status: &Status, now: Timestamp) -> String {
+fn text(status: &Status, pause: Option<&Pause>, now: Timestamp) -> String {
     let seen = &status.observation;
     let load = &seen.load;
     let mut text = format!(
-        "{}: heartbeat {} ago by {}, epoch {}, policy {}\n\n",
+        "{}: heartbeat {} ago by {}, epoch {}, policy {}\n",
         clean(&status.pipeline),
         figures::age(now.duration_since(status.heartbeat_at)),
         clean(&status.leader),
         status.epoch,
         status.observed_generation
     );
+    if let Some(pause) = pause {
+        let _ = writeln!(text, "{}", clean(&pause::line(pause)));
+    }
+    text.push('\n');
     let state = seen.stream.status.as_ref().map_or("?", |reading| reading.value.as_str());
     let service = |service: &controlplane::observe::ServiceObservation| {
         let count = |reading: &Option<_>| figures::count(reading.as_ref());

@@ -52,10 +52,12 @@ fn style(tone: Tone) -> Style {
     }
 }
 
-/// An error with its causes, outermost first, in one line.
+/// An error with its causes, outermost first, in one line. Errors of AWS repeat their cause: it is said once.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut causes: Vec<_> = causes.map(ToString::to_string).collect();
+    causes.dedup();
+    causes.join(": ")
 }
 
 /// Reports a failure in one line, with its hint, and returns the exit code.
@@ -65,7 +67,7 @@ pub(crate) fn failed(error: &Error) -> Exit {
     if error.chain().any(is_broken_pipe) {
         return Exit::Done;
     }
-    note(format_args!("{} {}", "error:".red().bold(), format!("{error:#}").trim_end()));
+    note(format_args!("{} {}", "error:".red().bold(), chain(error.as_ref()).trim_end()));
     let failure = error.downcast_ref::<Failure>();
     if let Some(hint) = failure.and_then(|failure| failure.hint.as_deref()) {
         note(format_args!("{} {hint}", "hint:".cyan().bold()));

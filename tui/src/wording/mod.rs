@@ -3,6 +3,7 @@
 pub(crate) mod decision;
 pub(crate) mod figures;
 pub(crate) mod operation;
+pub(crate) mod pause;
 
 /// What a line is about, for those who colour it. The text alone says it too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

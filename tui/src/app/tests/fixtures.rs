@@ -68,7 +68,7 @@ pub(crate) fn status(at: Timestamp, rate: f64) -> Status {
     }
 }
 
-fn condition(kind: ConditionKind, status: bool, at: Timestamp) -> Condition {
+pub(crate) fn condition(kind: ConditionKind, status: bool, at: Timestamp) -> Condition {
     Condition { kind, status, reason: "Test".to_owned(), message: "a test".to_owned(), last_transition_at: at }
 }
 

@@ -1,5 +1,6 @@
 //! Two lines: which deployment this is, and whether anybody steers it.
 
+use controlplane::record::{ConditionKind, Status};
 use ratatui::{
     Frame,
     layout::Rect,
@@ -50,7 +51,15 @@ fn steering(model: &Model, palette: Palette) -> Line<'static> {
     } else {
         Span::styled(format!(" ● heartbeat {age} ago"), palette.good())
     };
+    // The leader's name may be long, and is what one can do without.
     let rest =
-        format!("  leader {}  epoch {}  policy {}", clean(&status.leader), status.epoch, status.observed_generation);
-    Line::from(vec![beat, Span::styled(rest, palette.dim())])
+        format!("  policy {}  epoch {}  leader {}", status.observed_generation, status.epoch, clean(&status.leader));
+    let paused = paused(status).map(|message| Span::styled(format!("  ■ {}", clean(message)), palette.warning()));
+    Line::from_iter([beat].into_iter().chain(paused).chain([Span::styled(rest, palette.dim())]))
+}
+
+/// Who paused the pipeline, and why.
+fn paused(status: &Status) -> Option<&str> {
+    let paused = status.conditions.iter().find(|condition| condition.kind == ConditionKind::Paused)?;
+    paused.status.then_some(paused.message.as_str())
 }

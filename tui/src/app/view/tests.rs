@@ -1,5 +1,6 @@
 //! Golden buffers, with their styles.
 
+use controlplane::record::ConditionKind;
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 use stack::teardown::Report;
 
@@ -8,7 +9,7 @@ use crate::app::{
     event::Event,
     keymap::Key,
     model::Model,
-    tests::fixtures::{busy, empty, inventory, now, resource, snapshot},
+    tests::fixtures::{busy, condition, empty, inventory, now, resource, snapshot},
     update::update,
 };
 
@@ -77,6 +78,16 @@ fn what_nobody_has_seen_yet_is_a_question_mark_and_never_zero() {
 fn an_old_heartbeat_is_called_stale() {
     let model = after(busy(), [Event::Tick(now() + jiff::SignedDuration::from_mins(2))]);
     assert!(text(&render(&model, 80, 24, true)).contains("✗ STALE 2 min"));
+}
+
+#[test]
+fn a_pause_is_said_with_its_reason_on_every_screen() {
+    let mut paused = snapshot(now(), 1.0);
+    if let Some(status) = &mut paused.status {
+        status.conditions.push(condition(ConditionKind::Paused, true, now()));
+    }
+    let model = after(empty(), [Event::Data(Ok(Box::new(paused)))].into_iter().chain(keys("d")));
+    assert!(text(&render(&model, 60, 20, true)).contains("■ a test  policy 2"));
 }
 
 #[test]
