@@ -10,13 +10,17 @@ use crate::{
     aws::Clients,
     chain::chain,
     clock::Clock,
-    decide::{self, Action, ActionResult, Conclusion, Decision, History, Outcome, RuleReport, Verdict, decide},
+    decide::{self, Action, ActionResult, Conclusion, Decision, History, Outcome, RuleReport, Verdict, after, decide},
     limits::{RECALL_DECISIONS, RECALL_WINDOW, RESHARD_WINDOW},
     observe::{Observation, Observer},
     policy_in_force::PolicyInForce,
     record::{self, Condition, Facts, Lead, Pause, Reshard, Status, Table, TableError, conditions},
     units::Millis,
 };
+
+/// A hold that ends within this time is a part of what comes next: longer than the default confirmation and cool-down of
+/// a step up.
+const PASSING: Millis = Millis(120_000);
 
 /// A pipeline and the means to see and change it.
 pub(crate) struct Pipeline {
@@ -217,15 +221,30 @@ fn forbids(pause: &Pause, action: &Action, now: Timestamp) -> bool {
     pause.forbids(from, to, now)
 }
 
-/// Whether a decision says something that the one before it did not.
+/// Whether a decision says something that the last one that was kept did not. A hold that passes by itself only counts
+/// down to what comes next.
 fn differs(kept: &Decision, decision: &Decision) -> bool {
-    let rules = |decision: &Decision| {
-        let report = &decision.report;
-        [Some(&report.shards), Some(&report.producers), Some(&report.consumers), report.hot_shard.as_ref()]
-            .map(|rule| rule.map(kind))
-    };
     let acts = decision.outcomes.len() < decision.plan.actions.len();
-    acts || kept.plan != decision.plan || rules(kept) != rules(decision)
+    let plans = !decision.plan.actions.is_empty() && kept.plan != decision.plan;
+    let news = |(kept, rule): (Option<&RuleReport>, Option<&RuleReport>)| {
+        kept.map(kind) != rule.map(kind) && !rule.is_some_and(|rule| passes(&rule.verdict, decision))
+    };
+    acts || plans || rules(kept).into_iter().zip(rules(decision)).any(news)
+}
+
+fn rules(decision: &Decision) -> [Option<&RuleReport>; 4] {
+    let report = &decision.report;
+    [Some(&report.shards), Some(&report.producers), Some(&report.consumers), report.hot_shard.as_ref()]
+}
+
+/// Whether a hold ends soon, with its time or with the change of the stream that is under way.
+fn passes(verdict: &Verdict, decision: &Decision) -> bool {
+    let updating = decision.observation.stream.status.as_ref().is_some_and(|status| status.value == "UPDATING");
+    match verdict {
+        Verdict::Held { until: Some(until), .. } => *until <= after(decision.at, PASSING),
+        Verdict::Held { until: None, .. } => updating,
+        Verdict::Fired { .. } | Verdict::NotApplicable { .. } => false,
+    }
 }
 
 fn kind(rule: &RuleReport) -> (std::mem::Discriminant<Verdict>, bool) {
