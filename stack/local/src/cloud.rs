@@ -70,7 +70,7 @@ impl Peers {
     /// Calls `operation` of `service` and returns its JSON answer.
     pub async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, AwsError> {
         let services = self.services()?;
-        let call = Call { operation: operation.to_owned(), body: input.to_string().into() };
+        let call = Call::new(operation, input.to_string());
         match services.call(service, call).await? {
             Reply::Json(body) => serde_json::from_slice(&body).map_err(|error| AwsError::internal(error.to_string())),
             Reply::EventStream(_) => Err(AwsError::internal(format!("{operation} answers with a stream"))),

@@ -5,6 +5,8 @@ use futures::stream::BoxStream;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
+use crate::protocol::Untyped;
+
 /// One API call, already decoded from its wire protocol: the input is JSON whatever the client spoke.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -12,16 +14,33 @@ pub struct Call {
     pub operation: String,
     /// The input as a JSON object.
     pub body: Bytes,
+    /// The protocol has no types: every scalar of the input is text.
+    is_untyped: bool,
 }
 
 impl Call {
+    /// A call whose input is JSON.
+    pub fn new(operation: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self { operation: operation.into(), body: body.into(), is_untyped: false }
+    }
+
+    /// A call whose input is JSON with nothing but text in it.
+    pub(crate) fn untyped(operation: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self { is_untyped: true, ..Self::new(operation, body) }
+    }
+
     /// Reads the input into the operation's own type.
     ///
     /// # Errors
     /// `SerializationException`, as AWS answers it, when the input does not have the operation's shape.
     pub fn input<T: DeserializeOwned>(&self) -> Result<T, AwsError> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        serde_json::from_slice(body).map_err(|error| AwsError::new("SerializationException", error.to_string()))
+        let read = if self.is_untyped {
+            serde_json::from_slice(body).and_then(|value| T::deserialize(Untyped(value)))
+        } else {
+            serde_json::from_slice(body)
+        };
+        read.map_err(|error| AwsError::new("SerializationException", error.to_string()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! CloudWatch through the SDK (rpc-v2-cbor) and through awsJson.
+//! CloudWatch through the SDK (rpc-v2-cbor), awsJson and awsQuery.
 
 mod endpoint;
 
@@ -255,5 +255,42 @@ async fn the_command_line_speaks_json() {
     assert!(answer.contains(r#""Sum":1.5"#) && answer.contains(&format!(r#""Timestamp":{minute}"#)), "{answer}");
     let answer = call("GetInsightRuleReport", "{}".to_owned()).await;
     assert!(answer.contains("localcloud does not implement monitoring:GetInsightRuleReport"), "{answer}");
+    endpoint.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_forms_gets_xml_with_dates() {
+    let (endpoint, _) = start().await;
+    let minute = minutes_ago(1);
+    let call = |form: String| {
+        let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/monitoring/aws4_request";
+        let request = Request::post(endpoint.cloud.endpoint_url())
+            .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
+            .header("authorization", scope)
+            .body(Full::new(Bytes::from(format!("Version=2010-08-01&{form}"))))
+            .unwrap();
+        async move {
+            let answer = Http::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
+            String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+        }
+    };
+    let iso = |seconds: i64| DateTime::from_secs(seconds).to_string();
+    let put = "Action=PutMetricData&Namespace=Weir&MetricData.member.1.MetricName=m&MetricData.member.1.Dimensions=";
+    let put = format!("{put}&MetricData.member.1.Value=1.5&MetricData.member.1.Timestamp={}", iso(minute));
+    let answer = call(put).await;
+    assert!(answer.starts_with("<PutMetricDataResponse"), "{answer}");
+    let read = "Action=GetMetricStatistics&Namespace=Weir&MetricName=m&Period=60&Statistics.member.1=Sum";
+    let answer = call(format!("{read}&StartTime={}&EndTime={}", iso(minute - 60), iso(minute + 60))).await;
+    assert!(answer.contains("<Sum>1.5</Sum>"), "{answer}");
+    assert!(answer.contains(&format!("<Timestamp>{}</Timestamp>", iso(minute))), "{answer}");
+    let alarm = "Action=PutMetricAlarm&AlarmName=a&Namespace=Weir&MetricName=m&Statistic=Sum&Period=60";
+    let alarm = format!("{alarm}&EvaluationPeriods=1&Threshold=1e3&ComparisonOperator=GreaterThanThreshold");
+    let answer = call(format!("{alarm}&ActionsEnabled=false")).await;
+    assert!(answer.starts_with("<PutMetricAlarmResponse"), "{answer}");
+    let answer = call("Action=DescribeAlarms&MaxRecords=1".to_owned()).await;
+    assert!(answer.contains("<Threshold>1000.0</Threshold>"), "{answer}");
+    assert!(answer.contains("<ActionsEnabled>false</ActionsEnabled>"), "{answer}");
+    let answer = call(format!("{read}&StartTime=now&EndTime={}", iso(minute))).await;
+    assert!(answer.contains("<Code>SerializationException</Code>"), "{answer}");
     endpoint.cloud.stop().await;
 }

@@ -92,9 +92,7 @@ pub(super) struct Alarm {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct PutMetricAlarm {
-    #[serde(flatten)]
-    definition: Definition,
+struct Tags {
     #[serde(default)]
     tags: Vec<Tag>,
 }
@@ -246,7 +244,8 @@ impl CloudWatch {
     }
 
     pub(super) fn put_metric_alarm(&self, call: &Call) -> Result<Reply, AwsError> {
-        let PutMetricAlarm { definition, tags } = call.input()?;
+        // Read twice, because a flattened part would lose what type its members have.
+        let (definition, Tags { tags }): (Definition, Tags) = (call.input()?, call.input()?);
         definition.check()?;
         let now_ms = self.now_ms();
         definition.values(&self.store(), now_ms)?;

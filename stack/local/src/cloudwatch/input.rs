@@ -43,7 +43,6 @@ impl From<&MetricId> for MetricName {
 
 /// Seconds since the Unix epoch as requests carry them.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Deserialize)]
-#[serde(transparent)]
 pub(super) struct Timestamp(f64);
 
 impl Timestamp {

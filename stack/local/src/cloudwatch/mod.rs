@@ -115,7 +115,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The members of answers that hold timestamps: rpc-v2-cbor writes them with a tag of their own.
+/// The members of answers that hold timestamps: rpc-v2-cbor and awsQuery write them in a way of their own.
 pub(crate) const TIMESTAMP_MEMBERS: &[&str] = &[
     "Timestamp",
     "Timestamps",
@@ -149,7 +149,7 @@ mod tests {
     use serde_json::{Value, json};
 
     async fn call(cloudwatch: &CloudWatch, operation: &str, input: &Value) -> Value {
-        let call = Call { operation: operation.to_owned(), body: input.to_string().into() };
+        let call = Call::new(operation, input.to_string());
         match cloudwatch.call(call).await.unwrap() {
             Reply::Json(body) => serde_json::from_slice(&body).unwrap(),
             Reply::EventStream(_) => panic!("{operation} does not stream"),

@@ -40,7 +40,9 @@ impl Answer {
         let value = || serde_json::from_slice::<Value>(&body).unwrap_or_default();
         let body = match &self.protocol {
             Protocol::AwsJson { .. } => body,
-            Protocol::AwsQuery => aws_query::encode(&self.service, operation, &self.request_id, &value()),
+            Protocol::AwsQuery => {
+                aws_query::encode(&self.service, operation, &self.request_id, &value(), cloudwatch::TIMESTAMP_MEMBERS)
+            }
             Protocol::RpcV2Cbor => rpc_v2_cbor::encode(&value(), cloudwatch::TIMESTAMP_MEMBERS),
         };
         self.written(StatusCode::OK, body)

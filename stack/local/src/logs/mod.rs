@@ -183,7 +183,7 @@ mod tests {
     }
 
     async fn call(logs: &Logs, operation: &str, input: Value) -> Result<Value, AwsError> {
-        let call = Call { operation: operation.to_owned(), body: input.to_string().into() };
+        let call = Call::new(operation, input.to_string());
         match logs.call(call).await? {
             Reply::Json(body) => Ok(serde_json::from_slice(&body).unwrap()),
             Reply::EventStream(_) => panic!("{operation} does not stream"),

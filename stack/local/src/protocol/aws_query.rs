@@ -1,14 +1,14 @@
 //! awsQuery: a form in, XML out.
 //!
 //! The form's dotted names become nested JSON: `Tags.member.1.Key=a` is `{"Tags":[{"Key":"a"}]}`. Every value is a
-//! string, as the protocol has no types. On the way out objects are elements, arrays hold `<member>` elements, and a
-//! timestamp has to be an ISO 8601 string already.
+//! string, as the protocol has no types. On the way out objects are elements, arrays hold `<member>` elements, and
+//! timestamps are written in ISO 8601.
 
 use std::{borrow::Cow, collections::BTreeMap, io};
 
 use bytes::Bytes;
 use quick_xml::{Writer, events::BytesText};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::service::{AwsError, Call};
 
@@ -32,8 +32,7 @@ pub fn decode(body: &[u8]) -> Result<Call, AwsError> {
         }
     }
     let operation = action.ok_or_else(|| AwsError::new("MissingAction", "the form names no Action"))?;
-    let body = Value::Object(object(form)).to_string().into();
-    Ok(Call { operation, body })
+    Ok(Call::untyped(operation, Value::Object(object(form)).to_string()))
 }
 
 type Branch = BTreeMap<String, Node>;
@@ -107,9 +106,11 @@ fn entry(node: Node) -> Option<(String, Value)> {
     pair.remove("value").map(|value| (key, json(value)))
 }
 
-/// Writes a successful answer.
+/// Writes a successful answer. Members of the names in `timestamps` that hold seconds since the epoch, as in awsJson,
+/// are written in ISO 8601.
 #[must_use]
-pub fn encode(service: &str, operation: &str, request_id: &str, output: &Value) -> Bytes {
+pub fn encode(service: &str, operation: &str, request_id: &str, output: &Value, timestamps: &[&str]) -> Bytes {
+    let output = &dated(output, timestamps, false);
     document(&format!("{operation}Response"), namespace(service), |writer| {
         element(writer, &format!("{operation}Result"), output)?;
         writer
@@ -117,6 +118,25 @@ pub fn encode(service: &str, operation: &str, request_id: &str, output: &Value) 
             .write_inner_content(|writer| text(writer, "RequestId", request_id))?;
         Ok(())
     })
+}
+
+fn dated(value: &Value, timestamps: &[&str], is_timestamp: bool) -> Value {
+    match value {
+        Value::Number(seconds) if is_timestamp => iso(seconds).map_or_else(|| value.clone(), Value::String),
+        Value::Array(items) => items.iter().map(|item| dated(item, timestamps, is_timestamp)).collect(),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| {
+                (name.clone(), dated(value, timestamps, timestamps.contains(&name.as_str())))
+            };
+            Value::Object(members.iter().map(member).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn iso(seconds: &Number) -> Option<String> {
+    let since_epoch = jiff::SignedDuration::try_from_secs_f64(seconds.as_f64()?).ok()?;
+    jiff::Timestamp::from_duration(since_epoch).ok().map(|timestamp| timestamp.to_string())
 }
 
 /// Writes an error.
@@ -225,7 +245,7 @@ mod tests {
     fn an_answer_has_the_shape_that_clients_parse() {
         let output = json!({ "Arn": "<a&b>\r\u{1}", "Absent": null, "List": [1, true], "None": [] });
         assert_eq!(
-            encode("sts", "Get", "id", &output),
+            encode("sts", "Get", "id", &output, &[]),
             "<GetResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetResult><Arn>&lt;a&amp;b&gt;&#13;\u{fffd}</Arn>\
              <List><member>1</member><member>true</member></List><None></None></GetResult>\
              <ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></GetResponse>"
@@ -293,7 +313,7 @@ mod tests {
 
         #[test]
         fn any_text_survives_xml(value in "[^\\p{Cc}\u{fffe}\u{ffff}]{0,16}") {
-            let xml = encode("sts", "Do", "id", &json!({ "Value": value }));
+            let xml = encode("sts", "Do", "id", &json!({ "Value": value }), &[]);
             prop_assert!(leaves(&xml).contains(&("Value".to_owned(), value)));
         }
     }

@@ -4,17 +4,21 @@ pub mod aws_json;
 pub mod aws_query;
 pub mod rpc_v2_cbor;
 
+mod untyped;
+
 use bytes::Bytes;
 use hyper::{HeaderMap, header};
 
 use crate::service::{AwsError, Call};
+
+pub(crate) use untyped::Untyped;
 
 /// What the client speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protocol {
     /// `X-Amz-Target` and JSON. The content type (1.0 or 1.1) is echoed.
     AwsJson { content_type: String },
-    /// A form in, XML out: CloudFormation, STS and Elastic Load Balancing.
+    /// A form in, XML out: CloudFormation, STS, Elastic Load Balancing, and CloudWatch to most SDKs.
     AwsQuery,
     /// Smithy RPC v2 with CBOR: the Rust SDK's CloudWatch client.
     RpcV2Cbor,
@@ -50,7 +54,7 @@ impl Protocol {
                         "the request is neither awsJson (no X-Amz-Target), awsQuery nor rpc-v2-cbor",
                     )
                 })?;
-                Ok(Call { operation: operation.to_owned(), body })
+                Ok(Call::new(operation, body))
             }
         }
     }

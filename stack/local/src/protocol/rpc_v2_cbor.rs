@@ -20,12 +20,11 @@ pub fn decode(path: &str, body: &[u8]) -> Result<Call, AwsError> {
     let Some((_, operation)) = path.rsplit_once("/operation/") else {
         return Err(AwsError::new("UnknownOperationException", format!("the path {path} names no operation")));
     };
-    let call = |body: Bytes| Call { operation: operation.to_owned(), body };
     if body.is_empty() {
-        return Ok(call(Bytes::new()));
+        return Ok(Call::new(operation, Bytes::new()));
     }
     let input: Cbor = ciborium::from_reader(body).map_err(|error| malformed(&error.to_string()))?;
-    Ok(call(json(input)?.to_string().into()))
+    Ok(Call::new(operation, json(input)?.to_string()))
 }
 
 fn malformed(what: &str) -> AwsError {

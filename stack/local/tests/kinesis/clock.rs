@@ -34,7 +34,7 @@ impl Local {
     }
 
     async fn reply(&self, operation: &str, input: Value) -> Result<Reply, AwsError> {
-        let call = Call { operation: operation.to_owned(), body: input.to_string().into() };
+        let call = Call::new(operation, input.to_string());
         self.cloud.services().call("kinesis", call).await
     }
 
@@ -267,7 +267,7 @@ async fn traffic_becomes_metrics_of_its_minute_and_silence_becomes_none() {
             "Dimensions": [{ "Name": "StreamName", "Value": "s" }],
             "StartTime": 0, "EndTime": 4_000_000_000_u64,
         });
-        let call = Call { operation: "GetMetricStatistics".to_owned(), body: input.to_string().into() };
+        let call = Call::new("GetMetricStatistics", input.to_string());
         match local.cloud.services().call("monitoring", call).await.unwrap() {
             Reply::Json(body) => serde_json::from_slice::<Value>(&body).unwrap()["Datapoints"].clone(),
             Reply::EventStream(_) => panic!("statistics are JSON"),
