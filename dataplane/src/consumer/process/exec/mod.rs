@@ -186,6 +186,31 @@ mod tests {
 
     use super::*;
 
+    async fn failure(script: &str, timeout: Duration) -> String {
+        let arguments = ["-c", script].map(str::to_owned).to_vec();
+        let exec = Exec { command: ExecCommand { program: "sh".to_owned(), arguments }, timeout };
+        let progress = Progress::new(Checkpoint::TrimHorizon);
+        let opened = exec.open(&"shard".into(), &progress).await;
+        opened.err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn a_program_that_does_not_follow_the_protocol_is_given_up_and_the_error_says_why() {
+        const LONG: Duration = Duration::from_secs(60);
+        assert_eq!(failure("exit 3", LONG).await, "it ended: exit status: 3");
+        let other = r#"echo '{"action":"status","responseFor":"shardEnded"}'; cat > /dev/null"#;
+        assert_eq!(failure(other, LONG).await, "it answered `shardEnded` to `initialize`");
+        let chatter = "echo; echo a word; cat > /dev/null";
+        let silent = failure(chatter, Duration::from_millis(200)).await;
+        assert_eq!(silent, "it did not answer within 200ms (WEIR_EXEC_TIMEOUT)");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_answers_between_other_lines_is_understood() {
+        let script = r#"read line; echo; echo a word; echo '{"action":"status","responseFor":"initialize"}'"#;
+        assert_eq!(failure(script, Duration::from_secs(60)).await, "");
+    }
+
     #[test]
     fn a_message_is_bounded_in_records_and_bytes_and_takes_one_record_at_least() {
         let records = |count, bytes| {
