@@ -66,6 +66,13 @@ pub(super) async fn update_stream(request: &Request<'_>, existing: &Existing<'_>
 }
 
 pub(super) async fn delete_stream(request: &Request<'_>, name: &str) -> Result<(), Failure> {
+    // A cancelled creation leaves a stream that is still being made, and Kinesis deletes none that is not at rest.
+    request
+        .wait("the stream to be at rest", READY_TIMEOUT, || async {
+            let status = describe(request, name).await?["StreamDescriptionSummary"]["StreamStatus"].take();
+            Ok((status != "CREATING" && status != "UPDATING").then_some(()))
+        })
+        .await?;
     // Without EnforceConsumerDeletion, as CloudFormation does: registered consumers make it fail.
     request.call("kinesis", "DeleteStream", json!({ "StreamName": name })).await?;
     request.wait_until_gone("the stream to be deleted", READY_TIMEOUT, || describe(request, name)).await
