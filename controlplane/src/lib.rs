@@ -8,6 +8,7 @@ pub mod limits;
 pub mod observe;
 pub mod policy;
 pub mod record;
+pub mod simulate;
 pub mod units;
 
 mod act;
