@@ -214,10 +214,7 @@ async fn recall(table: &Table, name: &str, epoch: u64, now: Timestamp) -> Result
 }
 
 fn forbids(pause: &Pause, action: &Action, now: Timestamp) -> bool {
-    let (from, to) = match action {
-        Action::UpdateShardCount { from, to, .. } => (from.0, to.0),
-        Action::UpdateService { from, to, .. } => (from.0, to.0),
-    };
+    let (from, to) = action.from_to();
     pause.forbids(from, to, now)
 }
 

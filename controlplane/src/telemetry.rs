@@ -91,6 +91,9 @@ impl Telemetry {
                 Action::UpdateShardCount { .. } => "update_shard_count",
                 Action::UpdateService { service: Service::Producer, .. } => "update_producer_service",
                 Action::UpdateService { service: Service::Consumer, .. } => "update_consumer_service",
+                Action::SplitShard { .. } => "split_shard",
+                Action::MergeShards { .. } => "merge_shards",
+                Action::UpdateStreamWarmThroughput { .. } => "update_stream_warm_throughput",
             };
             let result = match result {
                 ActionResult::Done => "done",

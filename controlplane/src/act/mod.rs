@@ -39,7 +39,39 @@ impl Hands {
                     .target_shard_count(i32::try_from(to.0).unwrap_or(i32::MAX))
                     .scaling_type(ScalingType::UniformScaling)
                     .customize()
-                    .config_override(aws_sdk_kinesis::Config::builder().retry_config(RetryConfig::disabled()));
+                    .config_override(once());
+                result(call.send().await)
+            }
+            Action::SplitShard { stream, shard_id, new_starting_hash_key } => {
+                let call = self
+                    .kinesis
+                    .split_shard()
+                    .stream_name(stream)
+                    .shard_to_split(shard_id)
+                    .new_starting_hash_key(new_starting_hash_key)
+                    .customize()
+                    .config_override(once());
+                result(call.send().await)
+            }
+            Action::MergeShards { stream, shard_id, adjacent_shard_id } => {
+                let call = self
+                    .kinesis
+                    .merge_shards()
+                    .stream_name(stream)
+                    .shard_to_merge(shard_id)
+                    .adjacent_shard_to_merge(adjacent_shard_id)
+                    .customize()
+                    .config_override(once());
+                result(call.send().await)
+            }
+            Action::UpdateStreamWarmThroughput { stream, to_mib, .. } => {
+                let call = self
+                    .kinesis
+                    .update_stream_warm_throughput()
+                    .stream_name(stream)
+                    .warm_throughput_mibps(i32::try_from(*to_mib).unwrap_or(i32::MAX))
+                    .customize()
+                    .config_override(once());
                 result(call.send().await)
             }
             Action::UpdateService { name, to, .. } => {
@@ -55,6 +87,11 @@ impl Hands {
             }
         }
     }
+}
+
+/// Whether a call that may have been heard is made again is for the next look to say.
+fn once() -> aws_sdk_kinesis::config::Builder {
+    aws_sdk_kinesis::Config::builder().retry_config(RetryConfig::disabled())
 }
 
 /// A client error was understood and refused; anything else may have been done.

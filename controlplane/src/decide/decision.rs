@@ -43,8 +43,49 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
-    UpdateShardCount { stream: String, from: ShardCount, to: ShardCount },
-    UpdateService { service: Service, name: String, from: TaskCount, to: TaskCount },
+    UpdateShardCount {
+        stream: String,
+        from: ShardCount,
+        to: ShardCount,
+    },
+    UpdateService {
+        service: Service,
+        name: String,
+        from: TaskCount,
+        to: TaskCount,
+    },
+    /// Divides one shard; the upper child begins at this hash key, a decimal number.
+    SplitShard {
+        stream: String,
+        shard_id: String,
+        new_starting_hash_key: String,
+    },
+    /// Makes one shard of two whose ranges of hash keys touch.
+    MergeShards {
+        stream: String,
+        shard_id: String,
+        adjacent_shard_id: String,
+    },
+    /// Sets what an on-demand stream takes without growing first, in MiB/s.
+    UpdateStreamWarmThroughput {
+        stream: String,
+        from_mib: u32,
+        to_mib: u32,
+    },
+}
+
+impl Action {
+    /// What there is before and after: a split makes two shards of one, a merge one of two.
+    #[must_use]
+    pub fn from_to(&self) -> (u32, u32) {
+        match self {
+            Self::UpdateShardCount { from, to, .. } => (from.0, to.0),
+            Self::UpdateService { from, to, .. } => (from.0, to.0),
+            Self::SplitShard { .. } => (1, 2),
+            Self::MergeShards { .. } => (2, 1),
+            Self::UpdateStreamWarmThroughput { from_mib, to_mib, .. } => (*from_mib, *to_mib),
+        }
+    }
 }
 
 /// Which of the two services.

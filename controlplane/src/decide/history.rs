@@ -18,6 +18,8 @@ pub struct History {
     pub shards: Track,
     pub producers: Track,
     pub consumers: Track,
+    /// The warm throughput of an on-demand stream.
+    pub warm: Track,
     /// When UpdateShardCount was called, the oldest first. Calls of unknown outcome count too.
     pub reshards: Vec<Timestamp>,
 }
@@ -39,7 +41,10 @@ impl History {
     /// Remembers what became of an action. One of unknown outcome counts as done: the next look shows the truth.
     pub fn note(&mut self, outcome: &Outcome) {
         let track = match &outcome.action {
-            Action::UpdateShardCount { .. } => &mut self.shards,
+            Action::UpdateShardCount { .. } | Action::SplitShard { .. } | Action::MergeShards { .. } => {
+                &mut self.shards
+            }
+            Action::UpdateStreamWarmThroughput { .. } => &mut self.warm,
             Action::UpdateService { service: Service::Producer, .. } => &mut self.producers,
             Action::UpdateService { service: Service::Consumer, .. } => &mut self.consumers,
         };
@@ -52,6 +57,7 @@ impl History {
             }
             ActionResult::Done | ActionResult::Unknown { .. } => track.changed(outcome.at),
         }
+        // Neither splits nor merges count towards AWS's calls in 24 hours.
         if matches!(outcome.action, Action::UpdateShardCount { .. }) {
             self.reshards.push(outcome.at);
         }

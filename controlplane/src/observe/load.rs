@@ -53,12 +53,9 @@ fn offered(load: &mut LoadObservation, producers: &[&ProducerReport], now: Times
     let taken = total(shards.clone().map(|shard| shard.sent));
     let mut by_shard: BTreeMap<&str, ShardLoad> = BTreeMap::new();
     for shard in shards {
-        let sum = by_shard.entry(&shard.shard_id).or_insert_with(|| ShardLoad {
-            shard_id: shard.shard_id.clone(),
-            records: RecordsPerSecond(0.0),
-            bytes: BytesPerSecond(0.0),
-            throttled: RecordsPerSecond(0.0),
-        });
+        let sum = by_shard
+            .entry(&shard.shard_id)
+            .or_insert_with(|| ShardLoad { shard_id: shard.shard_id.clone(), ..ShardLoad::default() });
         sum.records.0 += shard.sent.records_per_second;
         sum.bytes.0 += shard.sent.bytes_per_second;
         sum.throttled.0 += shard.throttled_per_second;
@@ -66,8 +63,8 @@ fn offered(load: &mut LoadObservation, producers: &[&ProducerReport], now: Times
     let throttled = by_shard.values().map(|shard| shard.throttled.0).sum();
     let mut shards: Vec<_> = by_shard.into_values().collect();
     shards.sort_by(|one, other| asked(other).total_cmp(&asked(one)));
-    shards.truncate(SHARDS_SHOWN);
-    load.busiest_shards = shards;
+    load.busiest_shards = shards.iter().take(SHARDS_SHOWN).cloned().collect();
+    load.shards = shards;
     load.offered_records = reported(RecordsPerSecond(offered.records_per_second), now);
     load.offered_bytes = reported(BytesPerSecond(offered.bytes_per_second), now);
     load.incoming_records = reported(RecordsPerSecond(taken.records_per_second), now);

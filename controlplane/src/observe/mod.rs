@@ -3,6 +3,7 @@
 //! Every part is read at the same time as the others and with a timeout of its own. A part that cannot be read is
 //! absent and adds a line to the blind spots; the rest is still worth having.
 
+mod hash_key;
 mod leases;
 mod load;
 mod metrics;
@@ -12,7 +13,8 @@ mod services;
 mod stream;
 
 pub use observation::{
-    LoadObservation, Observation, Reading, SHARDS_SHOWN, ServiceObservation, ShardLoad, Source, StreamObservation,
+    ForeignScaler, KeyShare, LoadObservation, Observation, Reading, SHARDS_SHOWN, ServiceObservation, ShardLoad,
+    Source, StreamObservation,
 };
 
 use jiff::Timestamp;
@@ -61,6 +63,7 @@ impl Observer {
             producer: producer.observation(producer_service, now),
             consumer: consumer.observation(consumer_service, now),
             load: load::from_reports(&producer, &consumer, work.as_ref(), now),
+            foreign: Vec::new(),
             blind_spots: Vec::new(),
         };
         if load::is_incomplete(&seen) {

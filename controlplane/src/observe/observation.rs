@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::hash_key;
 use crate::units::{BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond, ShardCount, TaskCount};
 
 /// Where a value came from.
@@ -33,20 +34,23 @@ pub struct Reading<T> {
 }
 
 /// Everything that one tick saw of one pipeline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Observation {
     pub at: Timestamp,
     pub stream: StreamObservation,
     pub producer: ServiceObservation,
     pub consumer: ServiceObservation,
     pub load: LoadObservation,
+    /// Who else changes the counts of this pipeline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<ForeignScaler>,
     /// What could not be read in this tick, one line each, for people.
     #[serde(default)]
     pub blind_spots: Vec<String>,
 }
 
 /// The stream as Kinesis describes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StreamObservation {
     pub name: String,
     /// `ACTIVE`, `UPDATING`, ...; absent when the stream could not be described.
@@ -56,10 +60,25 @@ pub struct StreamObservation {
     pub open_shards: Option<Reading<ShardCount>>,
     /// Shards that are closed but not yet read to their end by the consumers.
     pub undrained_parents: Option<Reading<ShardCount>>,
+    /// What an on-demand stream takes without growing first, in MiB/s; absent where the account has no such setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_throughput_mib: Option<Reading<u32>>,
+    /// How many more shards the account may have in this region (DescribeLimits: the limit less what is open).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_shards_left: Option<Reading<u32>>,
+}
+
+/// Somebody else who changes a count: two who steer would undo each other's work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignScaler {
+    /// The name of the stream or the service whose count it changes.
+    pub target: String,
+    /// What it is, for people: "Application Auto Scaling".
+    pub kind: String,
 }
 
 /// An ECS service.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ServiceObservation {
     pub name: String,
     pub desired: Option<Reading<TaskCount>>,
@@ -95,17 +114,41 @@ pub struct LoadObservation {
     /// The busiest shards, the busiest first, at most [`SHARDS_SHOWN`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub busiest_shards: Vec<ShardLoad>,
+    /// Every open shard, in any order; empty when the load of single shards is not known. Too much to store.
+    #[serde(skip)]
+    pub shards: Vec<ShardLoad>,
 }
 
 /// How many shards an observation names: enough to see a pattern, few enough to store with every decision.
 pub const SHARDS_SHOWN: usize = 8;
 
 /// What one shard takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ShardLoad {
     pub shard_id: String,
     pub records: RecordsPerSecond,
     pub bytes: BytesPerSecond,
     /// Kinesis records that the shard refused.
     pub throttled: RecordsPerSecond,
+    /// The first hash key of the shard's range.
+    #[serde(default, with = "hash_key::optional", skip_serializing_if = "Option::is_none")]
+    pub starting_hash_key: Option<u128>,
+    /// The last hash key of the shard's range.
+    #[serde(default, with = "hash_key::optional", skip_serializing_if = "Option::is_none")]
+    pub ending_hash_key: Option<u128>,
+    /// The share of the shard's bytes in each of equal slices of its range, in order; empty when it is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<f32>,
+    /// The hash key that most of the shard's bytes have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heaviest: Option<KeyShare>,
+}
+
+/// One hash key and its share of a shard's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct KeyShare {
+    #[serde(with = "hash_key")]
+    pub hash_key: u128,
+    /// From 0 to 1.
+    pub share: f64,
 }

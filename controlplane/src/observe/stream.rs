@@ -93,6 +93,8 @@ pub(super) fn observation(
             at: now,
             source: Source::LeaseTable,
         }),
+        warm_throughput_mib: None,
+        account_shards_left: None,
     }
 }
 

@@ -141,6 +141,13 @@ impl std::fmt::Display for Action {
         match self {
             Self::UpdateShardCount { stream, from, to } => write!(f, "{stream}: {} to {to}", from.0),
             Self::UpdateService { name, from, to, .. } => write!(f, "{name}: {} to {to}", from.0),
+            Self::SplitShard { stream, shard_id, .. } => write!(f, "{stream}: split {shard_id}"),
+            Self::MergeShards { stream, shard_id, adjacent_shard_id } => {
+                write!(f, "{stream}: merge {shard_id} and {adjacent_shard_id}")
+            }
+            Self::UpdateStreamWarmThroughput { stream, from_mib, to_mib } => {
+                write!(f, "{stream}: warm throughput {from_mib} to {to_mib} MiB/s")
+            }
         }
     }
 }
@@ -178,11 +185,11 @@ mod tests {
                 on_demand: false,
                 open_shards: reading(ShardCount(1)),
                 undrained_parents: reading(ShardCount(0)),
+                ..StreamObservation::default()
             },
             producer: service(),
             consumer: service(),
-            load: Default::default(),
-            blind_spots: Vec::new(),
+            ..Observation::default()
         };
         seen.load.lag = reading(Millis(5));
         seen.load.throttled_records = reading(RecordsPerSecond(0.0));

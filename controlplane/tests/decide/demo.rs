@@ -84,6 +84,7 @@ impl Model {
                     Service::Consumer => &mut self.world.consumers,
                 } = to.0;
             }
+            action => panic!("the demo has no reason for {action:?}"),
         }
     }
 }

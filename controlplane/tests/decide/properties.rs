@@ -88,15 +88,14 @@ fn settled() -> History {
 }
 
 fn counts(action: &Action) -> (u32, u32) {
-    match action {
-        Action::UpdateShardCount { from, to, .. } => (from.0, to.0),
-        Action::UpdateService { from, to, .. } => (from.0, to.0),
-    }
+    action.from_to()
 }
 
 fn bounds(policy: &Policy, action: &Action) -> (u32, u32) {
     match action {
         Action::UpdateShardCount { .. } => (policy.stream.min_shards.0, policy.stream.max_shards.0),
+        Action::SplitShard { .. } | Action::MergeShards { .. } => (1, 2),
+        Action::UpdateStreamWarmThroughput { .. } => (0, u32::MAX),
         Action::UpdateService { service: Service::Producer, .. } => {
             (policy.producer.min_tasks.0, policy.producer.max_tasks.0)
         }
@@ -139,6 +138,7 @@ proptest! {
         world.unknown = vec![UNKNOWABLE[hidden].to_owned()];
         let matters = |action: &Action| match (action, UNKNOWABLE[hidden]) {
             (Action::UpdateShardCount { .. }, name) => ["status", "shards", "parents", "incoming", "throttled", "lag"].contains(&name),
+            (Action::SplitShard { .. } | Action::MergeShards { .. } | Action::UpdateStreamWarmThroughput { .. }, _) => true,
             (Action::UpdateService { service: Service::Producer, .. }, name) => ["cpu", "tasks"].contains(&name),
             (Action::UpdateService { service: Service::Consumer, .. }, name) => ["parents", "lag", "tasks"].contains(&name),
         };

@@ -110,11 +110,12 @@ impl World {
                 on_demand: self.on_demand,
                 open_shards: known("shards").then(|| reading(ShardCount(self.shards), at)),
                 undrained_parents: known("parents").then(|| reading(ShardCount(self.undrained_parents), at)),
+                ..StreamObservation::default()
             },
             producer: service("weir-producer", self.producers, self.producers_running, self.producer_work, at, &known),
             consumer: service("weir-consumer", self.consumers, self.consumers_running, self.consumer_work, at, &known),
             load: self.load(at, &known),
-            blind_spots: Vec::new(),
+            ..Observation::default()
         }
     }
 
@@ -135,6 +136,7 @@ impl World {
             backlog: known("backlog").then(|| reading(RecordCount(self.backlog), at)),
             processable_leases: known("leases").then(|| reading(ShardCount(self.leases.unwrap_or(self.shards)), at)),
             busiest_shards: self.hot_shards.iter().enumerate().map(|(index, load)| shard(index, *load)).collect(),
+            shards: self.hot_shards.iter().enumerate().map(|(index, load)| shard(index, *load)).collect(),
         }
     }
 
@@ -146,6 +148,9 @@ impl World {
             Action::UpdateShardCount { to, .. } => self.shards = to.0,
             Action::UpdateService { service: Service::Producer, to, .. } => self.producers = to.0,
             Action::UpdateService { service: Service::Consumer, to, .. } => self.consumers = to.0,
+            Action::SplitShard { .. } => self.shards += 1,
+            Action::MergeShards { .. } => self.shards -= 1,
+            Action::UpdateStreamWarmThroughput { .. } => {}
         }
         ActionResult::Done
     }
@@ -182,6 +187,7 @@ fn shard(index: usize, load: f64) -> ShardLoad {
         records: RecordsPerSecond(load.min(1.0) * 1e3),
         bytes: BytesPerSecond(load.min(1.0) * MIB),
         throttled: RecordsPerSecond((load - 1.0).max(0.0) * 1e3),
+        ..ShardLoad::default()
     }
 }
 

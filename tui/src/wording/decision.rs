@@ -92,6 +92,11 @@ fn change(action: &Action) -> String {
             };
             format!("{service} {} -> {}", from.0, to.0)
         }
+        Action::SplitShard { shard_id, .. } => format!("split {shard_id}"),
+        Action::MergeShards { shard_id, adjacent_shard_id, .. } => format!("merge {shard_id} and {adjacent_shard_id}"),
+        Action::UpdateStreamWarmThroughput { from_mib, to_mib, .. } => {
+            format!("warm throughput {from_mib} -> {to_mib} MiB/s")
+        }
     }
 }
 

@@ -84,6 +84,7 @@ fn observation(at: Timestamp, rate: f64) -> Observation {
             on_demand: false,
             open_shards: kinesis(4),
             undrained_parents: kinesis(2),
+            ..StreamObservation::default()
         },
         producer: service("weir-producer", 2, 2, at),
         consumer: service("weir-consumer", 3, 2, at),
@@ -98,7 +99,7 @@ fn observation(at: Timestamp, rate: f64) -> Observation {
             consumer_busy: None,
             ..LoadObservation::default()
         },
-        blind_spots: Vec::new(),
+        ..Observation::default()
     }
 }
 
