@@ -90,6 +90,23 @@ pub struct ProducerShard {
     pub throttled_per_second: f64,
     /// Kinesis records per second that were sent again, for whatever reason.
     pub retried_per_second: f64,
+    /// The share of the shard's bytes in each of 16 equal slices of its hash range, lowest first. A minute old counts
+    /// 1/e. Empty when unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<f32>,
+    /// The hash key with the most bytes among those that records are bound to, by their partition key's bucket or an
+    /// explicit hash key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heaviest: Option<KeyShare>,
+}
+
+/// A hash key's share of the bytes that a shard took.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct KeyShare {
+    /// Decimal, as AWS writes hash keys.
+    pub hash_key: String,
+    /// 1.0 is all of them. A lower bound: the count behind it is a sketch.
+    pub share: f64,
 }
 
 /// What a consumer task holds and does.

@@ -162,6 +162,7 @@ mod tests {
             sent: rate(*sent),
             throttled_per_second: *throttled,
             retried_per_second: 0.0,
+            ..ProducerShard::default()
         });
         let shards = shards.collect();
         report(Role::Producer(ProducerReport { offered: rate(offered), shards, ..ProducerReport::default() }))

@@ -14,7 +14,7 @@ use super::{
     pack::{Parcel, Place},
     route::ShardMap,
 };
-use crate::aggregation::KinesisRecord;
+use crate::aggregation::{HashKey, KinesisRecord};
 
 /// Quota of PutRecords.
 const REQUEST_RECORDS_MAX: usize = 500;
@@ -35,6 +35,8 @@ pub(crate) struct Shipment {
     pub(crate) shard_id: Arc<str>,
     /// What it costs of the shard's window.
     pub(crate) cost: usize,
+    /// Where it goes in the hash range.
+    pub(crate) hash: HashKey,
 }
 
 /// Parcels by shard. Those that may go anywhere have a queue of their own.
@@ -85,6 +87,11 @@ impl Backlog {
         for parcel in parcels {
             self.queue(parcel.place).push_back(parcel);
         }
+    }
+
+    /// The shards as they are known.
+    pub(crate) fn map(&self) -> &ShardMap {
+        &self.map
     }
 
     pub(crate) fn add(&mut self, parcels: impl IntoIterator<Item = Parcel>) {
@@ -184,7 +191,7 @@ impl Backlog {
             Place::Anywhere => shard.any_hash(&mut self.random),
         };
         let record = parcel.aggregate.finish(hash);
-        Some(Shipment { record_bytes: record.data.len(), record, parcel, shard_id: shard.id.clone(), cost })
+        Some(Shipment { record_bytes: record.data.len(), record, parcel, shard_id: shard.id.clone(), cost, hash })
     }
 }
 

@@ -16,6 +16,7 @@ mod route;
 mod send;
 mod settings;
 mod shards;
+mod spread;
 mod stats;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

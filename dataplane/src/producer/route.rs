@@ -42,6 +42,11 @@ impl ShardMap {
     pub(crate) fn position(&self, hash: HashKey) -> usize {
         self.shards.partition_point(|shard| *shard.hash_keys.end() < hash.0).min(self.shards.len() - 1)
     }
+
+    /// The shard that takes `hash`.
+    pub(crate) fn shard_of(&self, hash: HashKey) -> &Shard {
+        &self.shards[self.position(hash)]
+    }
 }
 
 impl Shard {

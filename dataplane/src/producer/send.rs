@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     backlog::{Backlog, Shipment},
     gate::Verdict,
-    pack::Parcel,
+    pack::{Parcel, Place},
     pipeline::{Occupation, Pipeline},
     receipt::{Refusal, Stored},
     route::ShardMap,
@@ -202,8 +202,12 @@ impl Work {
         }
         let parcel = shipment.parcel;
         let (bytes, users) = (shipment.record_bytes as u64, parcel.tickets.len());
+        let shard = self.backlog.map().shard_of(shipment.hash);
         let mut figures = self.sender.pipeline.stats.figures();
         figures.note_stored(&stored.shard_id, bytes, users, parcel.user_bytes as u64, now);
+        if shard.id == stored.shard_id {
+            figures.note_place(shard, shipment.hash, parcel.place != Place::Anywhere, bytes, now);
+        }
         drop(figures);
         for ticket in parcel.tickets {
             ticket.settle(Ok(stored.clone()));

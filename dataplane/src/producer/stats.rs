@@ -8,7 +8,9 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::{route::Shard, spread::Spread};
 use crate::{
+    aggregation::HashKey,
     rate::{Flow, Window},
     report::{ProducerReport, ProducerShard},
 };
@@ -47,6 +49,8 @@ pub(crate) struct ShardFigures {
     pub(crate) retried: u64,
     troubles: Window<2>,
     last_sent: Instant,
+    /// Unknown until the shard took something while its range was known.
+    spread: Option<Spread>,
 }
 
 /// What the KPL publishes to CloudWatch, under its names.
@@ -124,6 +128,13 @@ impl Figures {
         unpublished.kinesis_records_data_put.add(1, bytes as f64);
     }
 
+    /// Notes where in its shard's range a stored Kinesis record of `bytes` has gone, and whether it is bound to there.
+    pub(crate) fn note_place(&mut self, shard: &Shard, hash: HashKey, bound: bool, bytes: u64, now: Instant) {
+        let figures = self.shard(&shard.id, now);
+        let spread = figures.spread.get_or_insert_with(|| Spread::new(shard.hash_keys.clone(), now));
+        spread.add(hash, bound, bytes, now);
+    }
+
     /// Notes a Kinesis record that a shard refused.
     pub(crate) fn note_failed(&mut self, shard_id: &Arc<str>, throttled: bool, now: Instant) {
         self.unpublished.all_errors.add(1, 1.0);
@@ -159,6 +170,7 @@ impl Figures {
             retried: 0,
             troubles: Window::new(origin),
             last_sent: now,
+            spread: None,
         })
     }
 }
@@ -171,6 +183,8 @@ impl ShardFigures {
             sent: self.sent.rate(now),
             throttled_per_second,
             retried_per_second,
+            slices: self.spread.as_ref().map(Spread::slices).unwrap_or_default(),
+            heaviest: self.spread.as_ref().and_then(Spread::heaviest),
         }
     }
 }
