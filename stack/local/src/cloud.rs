@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Settings,
+    autoscaling::AutoScaling,
     balancer::Balancer,
     clock::Clock,
     cloudformation::CloudFormation,
@@ -39,6 +40,7 @@ pub struct Services {
     pub ecr: Arc<Ecr>,
     pub cloudformation: Arc<CloudFormation>,
     pub balancer: Arc<Balancer>,
+    pub autoscaling: Arc<AutoScaling>,
     pub sts: Arc<Sts>,
     pub tagging: Arc<Tagging>,
 }
@@ -55,6 +57,7 @@ impl Services {
             "ecr" => self.ecr.call(call).await,
             "cloudformation" => self.cloudformation.call(call).await,
             "elasticloadbalancing" => self.balancer.call(call).await,
+            "application-autoscaling" => self.autoscaling.call(call).await,
             "sts" => self.sts.call(call).await,
             "tagging" => self.tagging.call(call).await,
             other => Err(AwsError::not_implemented(other, &call.operation)),
@@ -186,6 +189,7 @@ async fn build(settings: &Settings, context: &Context) -> Result<Arc<Services>, 
         ecr: Ecr::new(context.clone()),
         cloudformation: CloudFormation::new(context.clone()),
         balancer: Balancer::new(context.clone(), settings.balancer.clone()),
+        autoscaling: AutoScaling::new(context.clone()),
         sts: Sts::new(context.clone()),
         tagging: Tagging::new(context.clone()),
     });

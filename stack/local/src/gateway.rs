@@ -110,6 +110,7 @@ fn service_of_api(api: &str) -> Option<&'static str> {
         "Logs_20140328" => "logs",
         "AmazonEC2ContainerRegistry_V20150921" => "ecr",
         "ResourceGroupsTaggingAPI_20170126" => "tagging",
+        "AnyScaleFrontendService" => "application-autoscaling",
         _ => return None,
     })
 }

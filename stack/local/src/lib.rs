@@ -7,6 +7,7 @@
 //! Data flows one way: [`gateway`] turns an HTTP request into a [`service::Call`], a service answers with a
 //! [`service::Reply`] or an [`service::AwsError`], and the gateway writes it back in the caller's protocol.
 
+pub mod autoscaling;
 pub mod balancer;
 pub mod clock;
 pub mod cloudformation;

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -69,6 +69,8 @@ pub(crate) struct Account {
     streams: RwLock<BTreeMap<String, Arc<Cell>>>,
     retained: Arc<AtomicU64>,
     subscriptions: AtomicU64,
+    /// Whether the account pays for a minimum of throughput, and so may keep on-demand streams warm.
+    committed: AtomicBool,
 }
 
 impl Account {
@@ -83,6 +85,7 @@ impl Account {
             streams: RwLock::default(),
             retained: Arc::default(),
             subscriptions: AtomicU64::new(0),
+            committed: AtomicBool::new(false),
         };
         account.restore();
         account
@@ -111,6 +114,14 @@ impl Account {
     /// Numbers the calls of `SubscribeToShard`.
     pub(crate) fn next_subscription(&self) -> u64 {
         self.subscriptions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_committed(&self) -> bool {
+        self.committed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn commit(&self, committed: bool) {
+        self.committed.store(committed, Ordering::Relaxed);
     }
 
     pub(crate) fn find(&self, stream: &StreamRef) -> Result<Arc<Cell>, AwsError> {

@@ -67,6 +67,19 @@ pub(crate) fn on_demand(stream: &Stream, operation: &str) -> AwsError {
     ))
 }
 
+pub(crate) fn not_on_demand(stream: &Stream) -> AwsError {
+    AwsError::validation(format!(
+        "Stream {} under account {} is not in On-Demand mode, which UpdateStreamWarmThroughput needs.",
+        stream.name, stream.account
+    ))
+}
+
+pub(crate) fn not_committed(account: &str) -> AwsError {
+    AwsError::validation(format!(
+        "Account {account} has no MinimumThroughputBillingCommitment, which UpdateStreamWarmThroughput needs."
+    ))
+}
+
 pub(crate) fn no_shard(stream: &Stream, id: &str) -> AwsError {
     not_found(format!("Could not find shard {id} in stream {} under account {}.", stream.name, stream.account))
 }

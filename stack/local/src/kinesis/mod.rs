@@ -3,7 +3,8 @@
 //! `engine` holds the rules as plain values and functions; `account` and `cell` put locks, the journal and the clock
 //! around them; `operations` turns API calls into uses of both.
 //!
-//! Not here: the growth of on-demand streams (they keep the shards they have), the call rates of the control plane's
+//! Not here: the growth of on-demand streams (they keep the shards they have until
+//! they are warmed for more), the call rates of the control plane's
 //! own operations, encryption beyond its state, resource policies.
 
 mod account;

@@ -80,3 +80,8 @@ fn hash_range(shard: &Shard) -> Value {
 pub(crate) fn unwritable(error: impl std::error::Error) -> AwsError {
     AwsError::internal(format!("the answer cannot be written: {error}"))
 }
+
+/// The warm throughput of an on-demand stream.
+pub(crate) fn warm_throughput(stream: &Stream) -> Value {
+    json!({ "CurrentMiBps": stream.warm.current, "TargetMiBps": stream.warm.target })
+}

@@ -1,7 +1,8 @@
 //! Streams as resources: made, named, changed, tagged, deleted.
 
 use aws_sdk_kinesis::types::{
-    MetricsName, ScalingType, ShardIteratorType, StreamMode, StreamModeDetails, StreamStatus,
+    MetricsName, MinimumThroughputBillingCommitmentInput, MinimumThroughputBillingCommitmentInputStatus, ScalingType,
+    ShardIteratorType, StreamMode, StreamModeDetails, StreamStatus,
 };
 
 use crate::world::{ACCOUNT, World, quick, refusal, stream_arn, texts};
@@ -25,6 +26,32 @@ async fn an_on_demand_stream_begins_with_four_shards() {
     let update = world.client.update_shard_count().stream_name("s").target_shard_count(8);
     let (code, _) = refusal(update.scaling_type(ScalingType::UniformScaling).send().await);
     assert_eq!(code, "ValidationException");
+}
+
+#[tokio::test]
+async fn an_on_demand_stream_is_warmed_where_the_account_has_committed_to_a_throughput() {
+    let world = World::start(quick()).await;
+    world.client.create_stream().stream_name("s").stream_mode_details(on_demand()).send().await.unwrap();
+    world.create("p", 1).await;
+    world.settled("s").await;
+    let warm =
+        |stream| world.client.update_stream_warm_throughput().stream_name(stream).warm_throughput_mibps(6).send();
+    let (code, message) = refusal(warm("s").await);
+    assert_eq!(code, "ValidationException");
+    assert!(message.contains("MinimumThroughputBillingCommitment"), "{message}");
+
+    let enabled = MinimumThroughputBillingCommitmentInputStatus::Enabled;
+    let commitment = MinimumThroughputBillingCommitmentInput::builder().status(enabled).build().unwrap();
+    let settings = world.client.update_account_settings().minimum_throughput_billing_commitment(commitment);
+    settings.send().await.unwrap();
+    assert_eq!(refusal(warm("p").await).0, "ValidationException", "a provisioned stream has its shards");
+    let begun = warm("s").await.unwrap().warm_throughput.unwrap();
+    assert_eq!((begun.current_mibps, begun.target_mibps), (Some(0), Some(6)));
+    world.settled("s").await;
+    let summary = world.client.describe_stream_summary().stream_name("s").send().await.unwrap();
+    let summary = summary.stream_description_summary.unwrap();
+    assert_eq!(summary.open_shard_count, 6);
+    assert_eq!(summary.warm_throughput.unwrap().current_mibps, Some(6));
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ impl Stream {
         };
         if settled {
             self.becoming = None;
+            self.warm.current = self.warm.target;
         }
         let registered = self.settle_consumers(now);
         let expired = self.expire(now);
@@ -206,6 +207,27 @@ impl Stream {
         self.mode_updates.push_back(now);
         self.mode = mode;
         self.update(settings, now);
+        Ok(())
+    }
+
+    /// Begins `UpdateStreamWarmThroughput`: a shard for each MiB/s. Shards that are there already stay.
+    pub(crate) fn warm(
+        &mut self,
+        mib: u32,
+        room: impl FnOnce(usize) -> Result<(), AwsError>,
+        settings: &Settings,
+        now: Moment,
+    ) -> Result<(), AwsError> {
+        self.require_active()?;
+        let open = self.open_shards().len();
+        if usize::try_from(mib).is_ok_and(|shards| shards > open) {
+            let changes = plan::uniform(self.open_shards().map(|shard| shard.range.start), mib);
+            room(plan::peak(open, &changes) - open)?;
+            self.reshard(changes, settings, now);
+        } else {
+            self.update(settings, now);
+        }
+        self.warm.target = mib;
         Ok(())
     }
 

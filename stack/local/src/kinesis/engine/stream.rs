@@ -47,6 +47,13 @@ pub(crate) enum Becoming {
     Resharded(VecDeque<(Moment, Change)>),
 }
 
+/// Writes that an on-demand stream takes at once, in MiB/s.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct WarmThroughput {
+    pub(crate) current: u32,
+    pub(crate) target: u32,
+}
+
 /// A stream. Serialised without its records, quotas and meters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Stream {
@@ -64,6 +71,9 @@ pub(crate) struct Stream {
     /// Open and closed ones, by id. A closed shard is forgotten when its last record has expired.
     pub(crate) shards: Vec<Shard>,
     pub(crate) consumers: Vec<Consumer>,
+    /// What an on-demand stream is kept ready for.
+    #[serde(default)]
+    pub(crate) warm: WarmThroughput,
     pub(crate) becoming: Option<Becoming>,
     pub(super) next_shard: u32,
     pub(super) shard_count_updates: VecDeque<Moment>,
@@ -109,6 +119,7 @@ impl Stream {
             tags: new.tags,
             shards: Vec::new(),
             consumers: Vec::new(),
+            warm: WarmThroughput::default(),
             becoming: Some(Becoming::Active(until)),
             next_shard: 0,
             shard_count_updates: VecDeque::new(),

@@ -8,7 +8,7 @@ use crate::{
         account::{Account, StreamRef},
         engine::{
             shard::ShardId,
-            stream::{Becoming, Stream},
+            stream::{Becoming, Mode, Stream},
         },
         fault, wire,
     },
@@ -60,6 +60,9 @@ pub(super) fn summarize(account: &Account, call: &Call) -> Result<Reply, AwsErro
         summary["OpenShardCount"] = stream.open_shards().len().into();
         summary["ConsumerCount"] = stream.consumers.len().into();
         summary["MaxRecordSizeInKiB"] = stream.record_kib_max.into();
+        if account.is_committed() && stream.mode == Mode::OnDemand {
+            summary["WarmThroughput"] = wire::warm_throughput(stream);
+        }
         summary
     });
     Reply::json(&json!({ "StreamDescriptionSummary": summary }))

@@ -29,7 +29,7 @@ pub(super) fn answer(account: &Arc<Account>, call: &Call) -> Result<Reply, AwsEr
         "DecreaseStreamRetentionPeriod" => update::decrease_retention(account, call),
         "DeleteStream" => lifecycle::delete(account, call),
         "DeregisterStreamConsumer" => consumers::deregister(account, call),
-        "DescribeAccountSettings" => limits::describe_account_settings(),
+        "DescribeAccountSettings" => limits::describe_account_settings(account),
         "DescribeLimits" => limits::describe(account),
         "DescribeStream" => describe::describe(account, call),
         "DescribeStreamConsumer" => consumers::describe(account, call),
@@ -55,9 +55,11 @@ pub(super) fn answer(account: &Arc<Account>, call: &Call) -> Result<Reply, AwsEr
         "SubscribeToShard" => subscribe::subscribe(account, call),
         "TagResource" => tags::tag_resource(account, call),
         "UntagResource" => tags::untag_resource(account, call),
+        "UpdateAccountSettings" => limits::update_account_settings(account, call),
         "UpdateMaxRecordSize" => update::max_record_size(account, call),
         "UpdateShardCount" => reshard::update_shard_count(account, call),
         "UpdateStreamMode" => update::mode(account, call),
+        "UpdateStreamWarmThroughput" => reshard::warm(account, call),
         other => Err(AwsError::not_implemented("kinesis", other)),
     }
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::{
     kinesis::{
         account::{Account, StreamRef},
-        fault,
+        engine::stream::Mode,
+        fault, wire,
     },
     service::{AwsError, Call, Reply},
 };
@@ -75,6 +76,34 @@ pub(super) fn update_shard_count(account: &Account, call: &Call) -> Result<Reply
             "StreamARN": stream.arn,
             "CurrentShardCount": current,
             "TargetShardCount": target,
+        }))
+    })?;
+    Reply::json(&answer)
+}
+
+#[derive(Deserialize)]
+struct WarmInput {
+    #[serde(flatten)]
+    stream: StreamRef,
+    #[serde(rename = "WarmThroughputMiBps")]
+    mib: u32,
+}
+
+pub(super) fn warm(account: &Account, call: &Call) -> Result<Reply, AwsError> {
+    let input: WarmInput = call.input()?;
+    if !account.is_committed() {
+        return Err(fault::not_committed(&account.identity.account));
+    }
+    let (cell, room, now) = (account.find(&input.stream)?, account.room(), account.now());
+    let answer = cell.change(now, |stream| {
+        if stream.mode != Mode::OnDemand {
+            return Err(fault::not_on_demand(stream));
+        }
+        stream.warm(input.mib, room, &account.settings, now)?;
+        Ok(json!({
+            "StreamName": stream.name,
+            "StreamARN": stream.arn,
+            "WarmThroughput": wire::warm_throughput(stream),
         }))
     })?;
     Reply::json(&answer)
