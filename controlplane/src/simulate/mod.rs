@@ -1,3 +1,28 @@
 //! The simulator: what a policy, a rival or the best possible would have done with a load.
+//!
+//! A [`Scene`] is a load in a world: shards with their limits, keys, producers that retry, consumers with leases, and AWS
+//! with its delays and quotas, all of them in [`Physics`]. A [`Contender`] looks at it as the control plane would and
+//! answers with calls. What comes of it is a [`Timeline`]. Weir takes part with the real `decide`.
+//!
+//! Pure but for chance, which a seed repeats exactly.
 
+mod chance;
+mod contender;
+mod faults;
+mod metrics;
+mod physics;
+mod run;
+mod timeline;
 pub mod trace;
+mod weir;
+mod world;
+
+pub use contender::{Contender, Setup};
+pub use faults::{Fault, Faults, UnknownFault};
+pub use metrics::{MetricMinute, Metrics};
+pub use physics::{Physics, PhysicsError};
+pub use run::Scene;
+pub use timeline::{Call, CallKind, Minute, Timeline};
+pub use trace::Demand;
+pub use weir::{NAME as WEIR, Weir};
+pub use world::Skew;

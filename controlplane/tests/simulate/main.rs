@@ -1,0 +1,3 @@
+//! The simulator as a whole: worlds that are small enough to reason about, and Weir in them.
+
+mod worlds;
