@@ -121,6 +121,12 @@ pub struct ConsumerReport {
     /// The largest [`LeaseReport::behind_ms`]; absent when no lease knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind_ms: Option<u64>,
+    /// How shards are read: `polling` or `fanout`; empty before that is decided.
+    #[serde(default)]
+    pub retrieval: String,
+    /// Why so.
+    #[serde(default)]
+    pub retrieval_reason: String,
     /// The leases that the task holds.
     pub leases: Vec<LeaseReport>,
 }

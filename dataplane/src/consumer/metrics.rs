@@ -41,6 +41,9 @@ impl Subject for Status {
         let (report, (records, bytes)) = (self.report(), self.stats.totals());
         counter(registry, "processed_records", "User records that the processor finished", records);
         counter(registry, "processed_bytes", "Bytes of user records that the processor finished", bytes);
+        for (name, help, value) in self.stats.counts().named() {
+            counter(registry, name, help, value);
+        }
         gauge(registry, "leases", "Leases held", report.leases.len() as f64);
         let seconds = |ms: u64| ms as f64 / 1000.0;
         let leases = || report.leases.iter();

@@ -6,6 +6,7 @@
 //! are: records are delivered at least once, and in order within a partition key.
 
 mod checkpoint;
+mod counts;
 mod fetch;
 mod lease;
 mod metrics;
@@ -21,17 +22,17 @@ mod worker;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use aws_config::SdkConfig;
+use aws_config::{SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig};
 use tokio::{
     io::AsyncWrite,
     net::TcpListener,
-    sync::Semaphore,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use self::{
+    fetch::Prefetch,
     lease::Table,
     metrics::Status,
     process::{Exec, Log, Processor},
@@ -82,6 +83,7 @@ impl Consumer {
         output: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Result<Self, Error> {
         let admin = http::listen(settings.task.admin_address()).await?;
+        fetch::check(&settings)?;
         let processor = processor(&settings, output)?;
         Ok(Self { settings, config: aws::bounded(config), admin, processor })
     }
@@ -123,15 +125,21 @@ impl Consumer {
             async move { ended.run_until_cancelled(cloudwatch::publish(cloudwatch, NAMESPACE, data)).await }
         });
 
+        let kinesis = aws_sdk_kinesis::Client::new(&config);
+        let (retrieval, reason) = fetch::choose(&kinesis, &settings).await;
+        tracing::info!(retrieval = retrieval.name(), reason, "how shards are read");
+        stats.set_retrieval(retrieval.name(), reason);
         let table = Table::new(aws_sdk_dynamodb::Client::new(&config), settings.application.clone());
         let worker = Worker {
             id,
             workplace: Arc::new(Workplace {
-                kinesis: aws_sdk_kinesis::Client::new(&config),
+                kinesis,
+                reading: reading(&config),
+                retrieval,
                 stream,
                 table,
                 processor,
-                memory: Arc::new(Semaphore::new(((settings.prefetch_mib as usize) << 20) / fetch::MEMORY_UNIT)),
+                prefetch: Prefetch::new((settings.prefetch_mib as usize) << 20),
                 lease_duration: settings.lease_duration,
                 stats,
             }),
@@ -156,6 +164,15 @@ fn processor(settings: &Settings, output: impl AsyncWrite + Send + Unpin + 'stat
             Ok(Processor::Exec(Exec { command, timeout: settings.exec_timeout }))
         }
     }
+}
+
+/// A client for GetRecords and SubscribeToShard. Their loops know better than the SDK when to call again, and a
+/// subscription that nobody takes from for a while is not stalled.
+fn reading(config: &SdkConfig) -> aws_sdk_kinesis::Client {
+    let config = aws_sdk_kinesis::config::Builder::from(config)
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    aws_sdk_kinesis::Client::from_conf(config.build())
 }
 
 async fn work(worker: Worker, stop_timeout: Duration, stopping: CancellationToken) {

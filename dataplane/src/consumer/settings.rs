@@ -30,11 +30,17 @@ pub struct Settings {
     /// Time without a sign of life after which a worker's leases are taken by others
     #[arg(long, env = "WEIR_LEASE_DURATION", default_value = "6s", value_parser = duration)]
     pub lease_duration: Duration,
+    /// How shards are read
+    #[arg(long, env = "WEIR_RETRIEVAL", default_value = "auto")]
+    pub retrieval: RetrievalMode,
+    /// ARN of the registered stream consumer to read through with enhanced fan-out
+    #[arg(long, env = "WEIR_CONSUMER_ARN")]
+    pub consumer_arn: Option<String>,
     /// Create the lease table when it is missing, instead of waiting for whoever deploys it
     #[arg(long, env = "WEIR_CREATE_LEASE_TABLE")]
     pub create_lease_table: bool,
-    /// Most bytes of records fetched and not yet processed, in MiB
-    #[arg(long, env = "WEIR_PREFETCH_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(10..=16384))]
+    /// Most bytes of records fetched and not yet processed, in MiB. Divided among the leases held, 512 KiB each at least
+    #[arg(long, env = "WEIR_PREFETCH_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=16384))]
     pub prefetch_mib: u32,
 }
 
@@ -45,6 +51,17 @@ pub enum ProcessorKind {
     Log,
     /// A program for each shard that speaks the KCL's MultiLangDaemon protocol
     Exec,
+}
+
+/// How shards are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RetrievalMode {
+    /// With fan-out where a registered consumer is set and active, else by polling
+    Auto,
+    /// By GetRecords, whose five calls a second for each shard all readers share
+    Polling,
+    /// By SubscribeToShard, with a throughput of its own for each shard
+    Fanout,
 }
 
 /// Where to start in a shard that nobody has read yet.

@@ -10,6 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::counts::{Count, Counts};
 use crate::{
     rate::{Flow, WINDOW_SECONDS, Window},
     report::{ConsumerReport, LeaseReport},
@@ -23,11 +24,17 @@ pub(crate) struct Stats {
     leases: Mutex<BTreeMap<String, Arc<LeaseStats>>>,
     /// Whether the lease table was read.
     ready: AtomicBool,
+    /// How shards are read, and why.
+    retrieval: Mutex<(&'static str, String)>,
+    counts: Arc<Counts>,
 }
 
 /// The figures of a lease while it is held.
 #[derive(Debug)]
-pub(crate) struct LeaseStats(Mutex<Figures>);
+pub(crate) struct LeaseStats {
+    figures: Mutex<Figures>,
+    counts: Arc<Counts>,
+}
 
 #[derive(Debug)]
 struct Figures {
@@ -49,19 +56,26 @@ struct Work {
 
 impl Stats {
     pub(crate) fn new(origin: Instant) -> Self {
-        let processed = Mutex::new(Flow::new(origin));
-        Self { origin, processed, leases: Mutex::default(), ready: AtomicBool::new(false) }
+        Self {
+            origin,
+            processed: Mutex::new(Flow::new(origin)),
+            leases: Mutex::default(),
+            ready: AtomicBool::new(false),
+            retrieval: Mutex::default(),
+            counts: Arc::default(),
+        }
     }
 
     /// Adds a lease that was taken.
     pub(crate) fn add(&self, shard_id: &str) -> Arc<LeaseStats> {
-        let stats = Arc::new(LeaseStats(Mutex::new(Figures {
+        let figures = Figures {
             processed: Flow::new(self.origin),
             busy: Window::new(self.origin),
             at_work: None,
             behind_ms: None,
             checkpoint_at: None,
-        })));
+        };
+        let stats = Arc::new(LeaseStats { figures: Mutex::new(figures), counts: self.counts.clone() });
         lock(&self.leases).insert(shard_id.to_owned(), stats.clone());
         stats
     }
@@ -72,6 +86,14 @@ impl Stats {
 
     pub(crate) fn note_processed(&self, records: u64, bytes: u64, now: Instant) {
         lock(&self.processed).add(now, records, bytes);
+    }
+
+    pub(crate) fn set_retrieval(&self, name: &'static str, reason: String) {
+        *lock(&self.retrieval) = (name, reason);
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     pub(crate) fn set_ready(&self, ready: bool) {
@@ -90,12 +112,15 @@ impl Stats {
 
     pub(crate) fn report(&self, stream: &str, application: &str, now: Instant) -> ConsumerReport {
         let leases = lock(&self.leases).clone();
+        let (retrieval, retrieval_reason) = lock(&self.retrieval).clone();
         let leases: Vec<_> = leases.iter().map(|(shard_id, lease)| lease.report(shard_id, now)).collect();
         ConsumerReport {
             stream: stream.to_owned(),
             application: application.to_owned(),
             processed: lock(&self.processed).rate(now),
             behind_ms: leases.iter().filter_map(|lease| lease.behind_ms).max(),
+            retrieval: retrieval.to_owned(),
+            retrieval_reason,
             leases,
         }
     }
@@ -104,18 +129,23 @@ impl Stats {
 impl LeaseStats {
     /// Notes an answer of Kinesis.
     pub(crate) fn note_read(&self, behind_ms: Option<u64>) {
-        let mut figures = lock(&self.0);
+        let mut figures = lock(&self.figures);
         figures.behind_ms = behind_ms.or(figures.behind_ms);
+    }
+
+    /// Counts something that happened to this lease.
+    pub(crate) fn count(&self, what: Count) {
+        self.counts.add(what, 1);
     }
 
     /// Notes that the processor has begun with records fetched at `fetched_at`.
     pub(crate) fn note_begun(&self, behind_ms: Option<u64>, fetched_at: Instant, now: Instant) {
-        lock(&self.0).at_work = Some(Work { since: now, fetched_at, behind_ms: behind_ms.unwrap_or(0) });
+        lock(&self.figures).at_work = Some(Work { since: now, fetched_at, behind_ms: behind_ms.unwrap_or(0) });
     }
 
     /// Notes that the processor is done with them.
     pub(crate) fn note_done(&self, records: u64, bytes: u64, now: Instant) {
-        let mut figures = lock(&self.0);
+        let mut figures = lock(&self.figures);
         figures.processed.add(now, records, bytes);
         if let Some(work) = figures.at_work.take() {
             let busy = now.saturating_duration_since(work.since).as_micros();
@@ -124,11 +154,11 @@ impl LeaseStats {
     }
 
     pub(crate) fn note_checkpoint(&self, now: Instant) {
-        lock(&self.0).checkpoint_at = Some(now);
+        lock(&self.figures).checkpoint_at = Some(now);
     }
 
     fn report(&self, shard_id: &str, now: Instant) -> LeaseReport {
-        let figures = lock(&self.0);
+        let figures = lock(&self.figures);
         let since = |then: Instant| now.saturating_duration_since(then);
         let [busy] = figures.busy.per_second(now);
         // Work that is not done yet counts as well, or a slow processor would look idle.

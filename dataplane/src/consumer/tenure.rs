@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_kinesis::types::ChildShard;
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     checkpoint::{Checkpoint, SequenceNumber},
-    fetch::{Batch, Fetched, Fetcher},
+    fetch::{Batch, Fetched, Fetcher, Prefetch, Retrieval},
     lease::{Change, Lease, Table, TableError},
     process::{Delivery, ProcessError, Processor, Session},
     progress::Progress,
@@ -36,17 +36,16 @@ const END_ATTEMPTS: u32 = 5;
 /// The pause after the table was not available.
 const TABLE_PAUSE: Duration = Duration::from_millis(500);
 
-/// Batches fetched ahead of the one that is being processed.
-const PREFETCH: usize = 1;
-
 /// What all tenures of a worker share.
 pub(crate) struct Workplace {
     pub(crate) kinesis: aws_sdk_kinesis::Client,
+    /// Does not repeat what was refused: who reads a shard does so at the shard's pace.
+    pub(crate) reading: aws_sdk_kinesis::Client,
+    pub(crate) retrieval: Retrieval,
     pub(crate) stream: String,
     pub(crate) table: Table,
     pub(crate) processor: Processor,
-    /// In units of [`super::fetch::MEMORY_UNIT`].
-    pub(crate) memory: Arc<Semaphore>,
+    pub(crate) prefetch: Arc<Prefetch>,
     pub(crate) lease_duration: Duration,
     pub(crate) stats: Arc<Stats>,
 }
@@ -257,21 +256,20 @@ impl Reader<'_> {
         halt: &CancellationToken,
     ) -> Result<End, ProcessError> {
         tracing::info!(shard = &*self.shard_id, from = %start, "reading a shard");
-        let (output, fetched) = mpsc::channel(PREFETCH);
+        let (output, fetched) = Fetcher::channel();
         let fetcher = Fetcher {
-            kinesis: self.workplace.kinesis.clone(),
+            kinesis: self.workplace.reading.clone(),
             stream: self.workplace.stream.clone(),
             shard_id: self.shard_id.clone(),
             position: match (start, &self.first) {
                 (Checkpoint::Latest, Some(first)) => Checkpoint::At(first.clone(), 0),
                 _ => start.clone(),
             },
-            memory: self.workplace.memory.clone(),
+            allotment: self.workplace.prefetch.join(),
             stats: self.stats.clone(),
-            end: None,
         };
         let fetching = async {
-            fetcher.run(output).await;
+            fetcher.run(&self.workplace.retrieval, output).await;
             // What it has left in the channel is still to be processed.
             std::future::pending().await
         };

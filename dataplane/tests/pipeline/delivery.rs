@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::world::{RunningConsumer, World, until};
 
-async fn until_seen(consumers: &[&RunningConsumer], expected: &BTreeSet<String>) {
+pub(crate) async fn until_seen(consumers: &[&RunningConsumer], expected: &BTreeSet<String>) {
     until("every record is processed", async || {
         let seen: BTreeSet<_> = consumers.iter().flat_map(|consumer| consumer.counts().into_keys()).collect();
         expected.is_subset(&seen)
@@ -89,7 +89,7 @@ impl World {
 }
 
 /// Leaving repetitions aside, the records of each key come in the order in which they were sent.
-fn assert_in_order(records: &[Value], keys: &[&str]) {
+pub(crate) fn assert_in_order(records: &[Value], keys: &[&str]) {
     let mut latest = BTreeMap::<String, usize>::new();
     let mut seen = BTreeSet::new();
     for data in records.iter().filter_map(|record| record["data"].as_str()) {

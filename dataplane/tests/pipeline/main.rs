@@ -2,5 +2,6 @@
 
 mod delivery;
 mod exec;
+mod fan_out;
 mod ingest;
 mod world;

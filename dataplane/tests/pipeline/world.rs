@@ -86,15 +86,24 @@ struct ConsumerLine {
 impl World {
     /// An endpoint with a stream of so many shards.
     pub(crate) async fn start(shards: i32) -> Self {
-        let world = Self::without_stream().await;
+        Self::start_with(shards, localcloud::kinesis::Settings::default()).await
+    }
+
+    /// The same with other quotas and delays of Kinesis.
+    pub(crate) async fn start_with(shards: i32, kinesis: localcloud::kinesis::Settings) -> Self {
+        let world = Self::bare(kinesis).await;
         world.kinesis.create_stream().stream_name(STREAM).shard_count(shards).send().await.unwrap();
         world.until_active().await;
         world
     }
 
     pub(crate) async fn without_stream() -> Self {
+        Self::bare(localcloud::kinesis::Settings::default()).await
+    }
+
+    async fn bare(kinesis: localcloud::kinesis::Settings) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut settings = localcloud::Settings::new(directory.path().to_owned());
+        let mut settings = localcloud::Settings { kinesis, ..localcloud::Settings::new(directory.path().to_owned()) };
         settings.listen = ([127, 0, 0, 1], 0).into();
         let region = settings.region.clone();
         let cloud = LocalCloud::start(settings).await.unwrap();
@@ -112,6 +121,14 @@ impl World {
     pub(crate) async fn reshard(&self, shards: i32) {
         let update = self.kinesis.update_shard_count().stream_name(STREAM).target_shard_count(shards);
         update.scaling_type(aws_sdk_kinesis::types::ScalingType::UniformScaling).send().await.unwrap();
+    }
+
+    /// Registers a consumer of the stream and returns its ARN.
+    pub(crate) async fn register(&self, name: &str) -> String {
+        let summary = self.kinesis.describe_stream_summary().stream_name(STREAM).send().await.unwrap();
+        let stream_arn = summary.stream_description_summary.unwrap().stream_arn;
+        let register = self.kinesis.register_stream_consumer().stream_arn(stream_arn).consumer_name(name);
+        register.send().await.unwrap().consumer.unwrap().consumer_arn
     }
 
     pub(crate) async fn until_active(&self) {
@@ -142,6 +159,10 @@ impl World {
 
     /// Such a consumer with these arguments beside the usual ones.
     pub(crate) async fn consumer_with(&self, arguments: &[&str]) -> RunningConsumer {
+        self.try_consumer(arguments).await.unwrap()
+    }
+
+    pub(crate) async fn try_consumer(&self, arguments: &[&str]) -> Result<RunningConsumer, dataplane::Error> {
         let usual = [
             "consumer",
             "--stream",
@@ -158,11 +179,11 @@ impl World {
         ];
         let settings = ConsumerLine::parse_from([&usual[..], arguments].concat()).settings;
         let output = Output::default();
-        let consumer = Consumer::bind(settings, self.sdk.clone(), output.clone()).await.unwrap();
+        let consumer = Consumer::bind(settings, self.sdk.clone(), output.clone()).await?;
         let admin = consumer.admin_address().unwrap();
         let stopping = CancellationToken::new();
         let task = tokio::spawn(consumer.run(stopping.clone()));
-        RunningConsumer { role: Running { stopping, admin, task }, output }
+        Ok(RunningConsumer { role: Running { stopping, admin, task }, output })
     }
 
     pub(crate) async fn post(&self, producer: &RunningProducer, path: &str, body: impl Into<Bytes>) -> Answer {
