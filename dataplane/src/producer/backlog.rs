@@ -19,9 +19,11 @@ use crate::aggregation::{HashKey, KinesisRecord};
 /// Quota of PutRecords.
 const REQUEST_RECORDS_MAX: usize = 500;
 
-/// Half of PutRecords' quota of 10 MiB, which is the KPL's `CollectionMaxSize`: a request of this size is signed and
-/// sent in milliseconds, and losing its answer costs little.
-const REQUEST_BYTES_MAX: usize = 5 << 20;
+/// Quota of PutRecords: data and partition keys together.
+const REQUEST_BYTES_MAX: usize = 10 << 20;
+
+/// Most bytes of a partition key: 256 characters of UTF-8.
+const PARTITION_KEY_BYTES_MAX: usize = 4 * 256;
 
 /// A parcel on its way.
 #[derive(Debug)]
@@ -33,8 +35,6 @@ pub(crate) struct Shipment {
     pub(crate) record_bytes: usize,
     /// The shard that the map expects it in.
     pub(crate) shard_id: Arc<str>,
-    /// What it costs of the shard's window.
-    pub(crate) cost: usize,
     /// Where it goes in the hash range.
     pub(crate) hash: HashKey,
 }
@@ -124,11 +124,11 @@ impl Backlog {
         request
     }
 
-    /// Takes note of an answer to records for this shard that cost `cost` together.
-    pub(crate) fn answered(&mut self, shard_id: &str, cost: usize, verdict: Verdict, now: Instant) {
+    /// Takes note of an answer to records for this shard.
+    pub(crate) fn answered(&mut self, shard_id: &str, verdict: Verdict, now: Instant) {
         let position = self.map.shards().iter().position(|shard| &*shard.id == shard_id);
         if let Some(lane) = position.and_then(|position| self.lanes.get_mut(position)) {
-            lane.gate.answered(cost, verdict, now, &mut self.random);
+            lane.gate.answered(verdict, now, &mut self.random);
         }
     }
 
@@ -144,9 +144,20 @@ impl Backlog {
         expired
     }
 
-    /// When the next shard that something waits for opens.
-    pub(crate) fn opens_at(&self, now: Instant) -> Option<Instant> {
-        let wanted = |lane: &&Lane| !lane.parcels.is_empty() || !self.anywhere.is_empty();
+    /// Whether a record for `place` would be sent now: nothing waits before it and its shard takes more.
+    pub(crate) fn is_ready(&self, place: Place, now: Instant) -> bool {
+        match place {
+            Place::At(hash) => {
+                let lane = &self.lanes[self.map.position(hash)];
+                lane.parcels.is_empty() && lane.gate.admits(now)
+            }
+            Place::Anywhere => self.anywhere.is_empty() && self.lanes.iter().any(|lane| lane.gate.admits(now)),
+        }
+    }
+
+    /// When the next shard opens that something waits for, here or `elsewhere`.
+    pub(crate) fn opens_at(&self, elsewhere: bool, now: Instant) -> Option<Instant> {
+        let wanted = |lane: &&Lane| elsewhere || !lane.parcels.is_empty() || !self.anywhere.is_empty();
         self.lanes.iter().filter(wanted).filter_map(|lane| lane.gate.opens_at(now)).min()
     }
 
@@ -177,25 +188,25 @@ impl Backlog {
             (own, _) => own.is_some(),
         };
         let queue = if own_is_older { &mut lane.parcels } else { &mut self.anywhere };
-        let bytes = queue.front()?.aggregate.bytes_max();
-        let cost = Gate::cost(bytes);
-        if !lane.gate.admits(cost, now) || (bytes > room && !first) {
+        let bytes = queue.front()?.aggregate.bytes_max() + PARTITION_KEY_BYTES_MAX;
+        if (bytes > room && !first) || !lane.gate.admits(now) {
             return None;
         }
         let mut parcel = queue.pop_front()?;
         self.user_bytes -= parcel.user_bytes;
         parcel.attempts += 1;
-        lane.gate.sent(cost);
         let hash = match parcel.place {
             Place::At(hash) => hash,
             Place::Anywhere => shard.any_hash(&mut self.random),
         };
         let record = parcel.aggregate.finish(hash);
-        Some(Shipment { record_bytes: record.data.len(), record, parcel, shard_id: shard.id.clone(), cost, hash })
+        let shipment = Shipment { record_bytes: record.data.len(), record, parcel, shard_id: shard.id.clone(), hash };
+        lane.gate.sent(shipment_bytes(&shipment), now);
+        Some(shipment)
     }
 }
 
-/// What a record counts against the quota of a request.
+/// What a record counts against the quotas of a request and of a shard.
 fn shipment_bytes(shipment: &Shipment) -> usize {
     shipment.record.partition_key.len() + shipment.record_bytes
 }
@@ -208,11 +219,12 @@ mod tests {
 
     use super::*;
     use crate::producer::{
+        bucket::Buckets,
         pack::tests::{keyed, keyless, packer, push},
         route::tests::even,
     };
 
-    const REFUSED: Verdict = Verdict { stored: 0, refused: 1 };
+    const REFUSED: Verdict = Verdict { stored: 0, throttled: 1, failed: 0 };
 
     fn backlog(shards: u128) -> Backlog {
         let mut backlog = Backlog::new(StdRng::seed_from_u64(4));
@@ -225,7 +237,7 @@ mod tests {
             let (mut packer, data) = (packer(), number.to_string());
             let record = key.map_or_else(|| keyless(data.as_bytes()), |key| keyed(key, data.as_bytes()));
             push(&mut packer, &record, now);
-            packer.take_all()
+            packer.take(|_| true)
         };
         (0..count).flat_map(parcel).collect()
     }
@@ -260,14 +272,14 @@ mod tests {
     #[test]
     fn a_closed_shard_holds_back_its_own_parcels_only() {
         let (mut backlog, now) = (backlog(2), Instant::now());
-        let closed = backlog.map.shards()[backlog.map.position(crate::aggregation::HashKey::of("key"))].id.clone();
-        backlog.answered(&closed, 0, REFUSED, now);
+        let closed = backlog.map.shard_of(Buckets::new(256).pin(HashKey::of("key"))).id.clone();
+        backlog.answered(&closed, REFUSED, now);
         backlog.add(parcels(1, Some("key"), now));
         backlog.add(parcels(9, None, now));
         let request = backlog.next_request(now);
         assert_eq!(request.len(), 9);
         assert!(request.iter().all(|shipment| shipment.shard_id != closed));
-        let opens_at = backlog.opens_at(now).expect("the closed shard is wanted");
+        let opens_at = backlog.opens_at(false, now).expect("the closed shard is wanted");
         assert_eq!(backlog.next_request(opens_at).len(), 1);
     }
 
@@ -277,7 +289,7 @@ mod tests {
         let later = now + Duration::from_secs(10);
         backlog.add(parcels(4, Some("key"), now));
         let request = backlog.next_request(now);
-        backlog.answered(&request[0].shard_id, request.iter().map(|shipment| shipment.cost).sum(), REFUSED, now);
+        backlog.answered(&request[0].shard_id, Verdict { stored: 1, throttled: 4, failed: 0 }, now);
         for shipment in request.into_iter().rev() {
             backlog.give_back(shipment.parcel);
         }
@@ -289,7 +301,7 @@ mod tests {
     fn a_shard_that_stays_keeps_its_pace_under_a_new_map() {
         let (mut backlog, now) = (backlog(2), Instant::now());
         for shard in even(2).shards() {
-            backlog.answered(&shard.id, 0, REFUSED, now);
+            backlog.answered(&shard.id, REFUSED, now);
         }
         backlog.follow(even(2));
         backlog.add(parcels(1, None, now));

@@ -6,8 +6,10 @@
 
 mod accept;
 mod backlog;
+mod bucket;
 mod budget;
 mod gate;
+mod kpl;
 mod metrics;
 mod pack;
 mod pipeline;
@@ -30,7 +32,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    accept::Front, backlog::Backlog, metrics::Status, pack::Packer, pipeline::Pipeline, route::ShardMap, send::Sender,
+    accept::Front, backlog::Backlog, bucket::Buckets, metrics::Status, pack::Packer, pipeline::Pipeline,
+    route::ShardMap, send::Sender,
 };
 use crate::{admin, ambient, aws, cloudwatch, http, task::Task};
 
@@ -98,7 +101,8 @@ impl Producer {
         let Self { settings, config, ingest, admin } = self;
         let stream = settings.task.stream.clone();
         let packer = Packer::new(ambient::generator());
-        let pipeline = Arc::new(Pipeline::new((settings.buffer_mib as usize) << 20, packer, Instant::now()));
+        let (buffer_bytes, buckets) = ((settings.buffer_mib as usize) << 20, Buckets::new(settings.hash_buckets));
+        let pipeline = Arc::new(Pipeline::new(buffer_bytes, buckets, packer, Instant::now()));
         let (map_writer, map) = watch::channel(ShardMap::unknown());
         let map_is_stale = Arc::new(Notify::new());
         let (background, ended) = (TaskTracker::new(), CancellationToken::new());
@@ -158,9 +162,7 @@ async fn work(
     tokio::select! {
         _ = async { tokio::join!(accepting, sending) } => tracing::info!("drained"),
         () = out_of_time => {
-            let figures = pipeline.stats.figures();
-            let settled = figures.accepted.records + figures.refused.records;
-            let unsettled = figures.offered.records.saturating_sub(settled);
+            let unsettled = pipeline.stats.figures().pending();
             tracing::error!(records = unsettled, "stopped before Kinesis took all records; none of them was acknowledged");
         }
     }
@@ -180,7 +182,7 @@ fn publish(
     ended: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     let client = aws_sdk_cloudwatch::Client::new(config);
-    let publishing = cloudwatch::publish(client, NAMESPACE, move || metrics::cloudwatch_data(&pipeline, &stream));
+    let publishing = cloudwatch::publish(client, NAMESPACE, move || kpl::data(&pipeline, &stream));
     async move {
         ended.run_until_cancelled(publishing).await;
     }

@@ -3,10 +3,14 @@
 //! Records **without a partition key** share one open aggregate whatever their number: it may go to any shard, which
 //! is chosen when it is sent (in turn, so that shards fill evenly, passing over those that are throttled).
 //!
-//! Records **with a partition key** (or an explicit hash key) are packed only with records of the same hash. Their
-//! place is a function of the key alone, never of the shard map. So a record that was posted after an earlier one of
-//! the same key was answered follows it in the same shard, or in a descendant of it, whatever resharding goes on; no
-//! other order is promised, because Kinesis promises none within a PutRecords request and retries overtake.
+//! Records **with a partition key** share aggregates with those whose keys fall in the same [bucket](super::bucket),
+//! records with an explicit hash key with those of the same one. Their place is a function of the record alone, never of
+//! the shard map. So a record that was posted after an earlier one of the same key was answered follows it in the same
+//! shard, or in a descendant of it, whatever resharding goes on; no other order is promised, because Kinesis promises
+//! none within a PutRecords request and retries overtake.
+//!
+//! An aggregate stays open, and takes further records, until its shard takes it: what a busy shard makes wait comes in
+//! fewer, larger records.
 
 use std::collections::HashMap;
 
@@ -49,6 +53,8 @@ pub(crate) struct Parcel {
     pub(crate) since: Instant,
     /// How often it was sent.
     pub(crate) attempts: u32,
+    /// An earlier try was not answered: it may be in the stream already.
+    pub(crate) unanswered: bool,
     /// Stands in for the partition key of records that have none: nothing depends on it, so all of them share it.
     spare_key: Option<Box<str>>,
     reservation: Option<Reservation>,
@@ -62,23 +68,38 @@ pub(crate) struct Packer {
     full_bytes: usize,
     user_bytes: usize,
     oldest: Option<Instant>,
+    /// The oldest that came in since [`Self::pass_over`].
+    oldest_fresh: Option<Instant>,
     random: StdRng,
 }
 
 impl Packer {
     pub(crate) fn new(random: StdRng) -> Self {
-        Self { open: HashMap::new(), full: Vec::new(), full_bytes: 0, user_bytes: 0, oldest: None, random }
+        Self {
+            open: HashMap::new(),
+            full: Vec::new(),
+            full_bytes: 0,
+            user_bytes: 0,
+            oldest: None,
+            oldest_fresh: None,
+            random,
+        }
     }
 
     /// Adds a record. `reservation` covers it and is held until the parcel is gone.
-    pub(crate) fn push(&mut self, record: &Incoming<'_>, ticket: Ticket, reservation: Reservation, now: Instant) {
+    pub(crate) fn push(
+        &mut self,
+        record: &Incoming<'_>,
+        place: Place,
+        ticket: Ticket,
+        reservation: Reservation,
+        now: Instant,
+    ) {
         self.oldest.get_or_insert(now);
-        let place = place(record);
-        // Only records that refer to the aggregate's hash may have another one by their key.
-        let pinned = record.explicit_hash_key.is_some() || place == Place::Anywhere;
-        let overflows =
-            self.open.get(&place).is_some_and(|parcel| parcel.bytes_with(record, pinned) > AGGREGATE_BYTES_MAX);
-        if overflows && let Some(parcel) = self.open.remove(&place) {
+        self.oldest_fresh.get_or_insert(now);
+        if self.open.get(&place).is_some_and(|parcel| parcel.bytes_with(record) > AGGREGATE_BYTES_MAX)
+            && let Some(parcel) = self.open.remove(&place)
+        {
             self.full_bytes += parcel.aggregate.bytes_max();
             self.full.push(parcel);
         }
@@ -88,12 +109,27 @@ impl Packer {
             Some(held) => held.absorb(reservation),
             free => *free = Some(reservation),
         }
-        parcel.push(record, pinned, ticket, &mut self.random);
+        parcel.push(record, ticket, &mut self.random);
     }
 
     /// When the oldest record that waits here came in.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         self.oldest
+    }
+
+    /// When the oldest record came in that was not passed over.
+    pub(crate) fn oldest_fresh(&self) -> Option<Instant> {
+        self.oldest_fresh
+    }
+
+    /// Notes that everything here was due and that what is not taken now waits for its shard.
+    pub(crate) fn pass_over(&mut self) {
+        self.oldest_fresh = None;
+    }
+
+    /// Whether something waits that was due.
+    pub(crate) fn has_passed_over(&self) -> bool {
+        self.oldest != self.oldest_fresh
     }
 
     /// Bytes in aggregates that take no more records.
@@ -108,18 +144,23 @@ impl Packer {
 
     /// Takes the aggregates that take no more records.
     pub(crate) fn take_full(&mut self) -> Vec<Parcel> {
+        let full = std::mem::take(&mut self.full);
         self.full_bytes = 0;
-        self.user_bytes = self.open.values().map(|parcel| parcel.user_bytes).sum();
+        self.user_bytes -= full.iter().map(|parcel| parcel.user_bytes).sum::<usize>();
         self.oldest = self.open.values().map(|parcel| parcel.since).min();
-        std::mem::take(&mut self.full)
+        full
     }
 
-    /// Takes everything, the full ones first.
-    pub(crate) fn take_all(&mut self) -> Vec<Parcel> {
-        let mut parcels = self.take_full();
-        self.oldest = None;
-        self.user_bytes = 0;
-        parcels.extend(self.open.drain().map(|(_, parcel)| parcel));
+    /// Takes what is full and, of the rest, what is `wanted`.
+    pub(crate) fn take(&mut self, wanted: impl Fn(&Parcel) -> bool) -> Vec<Parcel> {
+        let mut parcels = std::mem::take(&mut self.full);
+        self.full_bytes = 0;
+        parcels.extend(self.open.extract_if(|_, parcel| wanted(parcel)).map(|(_, parcel)| parcel));
+        self.user_bytes -= parcels.iter().map(|parcel| parcel.user_bytes).sum::<usize>();
+        self.oldest = self.open.values().map(|parcel| parcel.since).min();
+        if self.oldest.is_none() {
+            self.oldest_fresh = None;
+        }
         parcels
     }
 }
@@ -133,40 +174,37 @@ impl Parcel {
             user_bytes: 0,
             since,
             attempts: 0,
+            unanswered: false,
             spare_key: None,
             reservation: None,
         }
     }
 
-    fn bytes_with(&self, record: &Incoming<'_>, pinned: bool) -> usize {
+    fn bytes_with(&self, record: &Incoming<'_>) -> usize {
         let key = record.partition_key.or(self.spare_key.as_deref()).unwrap_or(SPARE_KEY_SHAPE);
-        self.aggregate.bytes_with(key, pinned, record.data.len())
+        self.aggregate.bytes_with(key, true, record.data.len())
     }
 
-    fn push(&mut self, record: &Incoming<'_>, pinned: bool, ticket: Ticket, random: &mut StdRng) {
+    fn push(&mut self, record: &Incoming<'_>, ticket: Ticket, random: &mut StdRng) {
         let key = record
             .partition_key
             .unwrap_or_else(|| self.spare_key.get_or_insert_with(|| format!("{:016x}", random.random::<u64>()).into()));
-        self.aggregate.push(key, pinned, record.data);
+        self.aggregate.push(key, true, record.data);
         self.user_bytes += record.data.len();
         self.tickets.push(ticket);
     }
 }
 
-fn place(record: &Incoming<'_>) -> Place {
-    match (record.explicit_hash_key, record.partition_key) {
-        (Some(hash), _) => Place::At(hash),
-        (None, Some(key)) => Place::At(HashKey::of(key)),
-        (None, None) => Place::Anywhere,
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::{collection::vec, option, prelude::*};
     use rand::SeedableRng;
 
     use super::*;
-    use crate::producer::{budget::Budget, receipt};
+    use crate::{
+        aggregation::decode,
+        producer::{bucket::Buckets, budget::Budget, receipt},
+    };
 
     pub(crate) fn packer() -> Packer {
         Packer::new(StdRng::seed_from_u64(1))
@@ -183,38 +221,41 @@ pub(crate) mod tests {
     pub(crate) fn push(packer: &mut Packer, record: &Incoming<'_>, now: Instant) {
         let reservation = Budget::new(1).reserve(0).expect("nothing always fits");
         let ticket = receipt::issue(1).1.next().expect("one ticket");
-        packer.push(record, ticket, reservation, now);
+        packer.push(record, Buckets::new(256).place(record), ticket, reservation, now);
     }
 
     #[test]
-    fn records_without_a_key_share_an_aggregate_and_records_of_different_keys_do_not() {
+    fn records_without_a_key_share_an_aggregate_and_those_with_one_go_by_its_bucket() {
         let (mut packer, now) = (packer(), Instant::now());
         for record in [keyless(b"1"), keyed("a", b"2"), keyless(b"3"), keyed("b", b"4"), keyed("a", b"5")] {
             push(&mut packer, &record, now);
         }
         assert_eq!(packer.user_bytes(), 5);
-        let mut counts: Vec<_> = packer.take_all().iter().map(|parcel| (parcel.place, parcel.tickets.len())).collect();
+        let parcels = packer.take(|_| true);
+        let mut counts: Vec<_> = parcels.iter().map(|parcel| (parcel.place, parcel.tickets.len())).collect();
         counts.sort_by_key(|(_, count)| *count);
-        assert_eq!(counts[0], (Place::At(HashKey::of("b")), 1));
-        assert!(counts.contains(&(Place::At(HashKey::of("a")), 2)));
+        let pin = |key| Place::At(Buckets::new(256).pin(HashKey::of(key)));
+        assert_eq!(counts[0], (pin("b"), 1));
+        assert!(counts.contains(&(pin("a"), 2)));
         assert!(counts.contains(&(Place::Anywhere, 2)));
         assert_eq!((packer.oldest(), packer.user_bytes()), (None, 0));
     }
 
     #[test]
-    fn every_record_of_an_aggregate_hashes_to_where_the_aggregate_goes() {
+    fn what_is_not_wanted_stays_open_and_takes_further_records() {
         let (mut packer, now) = (packer(), Instant::now());
-        let hash = HashKey::of("a");
-        push(&mut packer, &keyed("a", b"by its own hash"), now);
-        push(&mut packer, &Incoming { explicit_hash_key: Some(hash), ..keyed("other", b"by choice") }, now);
-        let [parcel] = packer.take_all().try_into().expect("one parcel");
-        let record = parcel.aggregate.finish(hash);
-        for user in crate::aggregation::decode(&record.data.into()).expect("an aggregate") {
-            let effective = user
-                .explicit_hash_key
-                .map_or(HashKey::of(&user.partition_key), |hash| hash.parse().expect("a decimal hash key"));
-            assert_eq!(effective, record.explicit_hash_key);
-        }
+        let later = now + std::time::Duration::from_secs(1);
+        push(&mut packer, &keyed("a", b"1"), now);
+        push(&mut packer, &keyless(b"2"), now);
+        packer.pass_over();
+        assert_eq!(packer.take(|parcel| parcel.place == Place::Anywhere).len(), 1);
+        assert_eq!((packer.oldest(), packer.oldest_fresh(), packer.user_bytes()), (Some(now), None, 1));
+        assert!(packer.has_passed_over());
+        push(&mut packer, &keyed("a", b"3"), later);
+        assert_eq!((packer.oldest(), packer.oldest_fresh()), (Some(now), Some(later)));
+        let [parcel] = packer.take(|_| true).try_into().expect("one parcel");
+        assert_eq!((parcel.tickets.len(), parcel.since), (2, now));
+        assert!(!packer.has_passed_over());
     }
 
     #[test]
@@ -225,10 +266,72 @@ pub(crate) mod tests {
         }
         push(&mut packer, &keyless(&[8; 200_000]), now);
         assert!(packer.full_bytes() > 2 * AGGREGATE_BYTES_MAX);
-        let parcels = packer.take_all();
+        let parcels = packer.take(|_| true);
         assert_eq!(parcels.iter().map(|parcel| parcel.tickets.len()).sum::<usize>(), 151);
         for parcel in &parcels {
             assert!(parcel.aggregate.bytes_max() <= AGGREGATE_BYTES_MAX || parcel.tickets.len() == 1);
+        }
+    }
+
+    proptest! {
+        /// Whatever is posted and however it was cut into aggregates: a reader that drops what hashes outside its shard,
+        /// as the KCL does, loses and repeats nothing after the hash range was cut anywhere.
+        #[test]
+        fn a_split_anywhere_neither_loses_nor_repeats_a_record_for_a_kcl(
+            rows in vec((option::of("[a-z]{1,3}"), option::weighted(0.1, any::<u128>()), vec(any::<u8>(), 0..40)), 1..200),
+            mut cuts in vec(1..u128::MAX, 0..8),
+            bits in 0..=10_u32,
+        ) {
+            let (mut packer, now) = (packer(), Instant::now());
+            let buckets = Buckets::new(1 << bits);
+            for (key, hash, data) in &rows {
+                let record =
+                    Incoming { partition_key: key.as_deref(), explicit_hash_key: hash.map(HashKey), data };
+                let reservation = Budget::new(1).reserve(0).expect("nothing always fits");
+                let ticket = receipt::issue(1).1.next().expect("one ticket");
+                packer.push(&record, buckets.place(&record), ticket, reservation, now);
+            }
+            cuts.sort_unstable();
+            let mut random = StdRng::seed_from_u64(7);
+            let (mut read, mut places) = (Vec::new(), HashMap::<String, HashKey>::new());
+            for parcel in packer.take(|_| true) {
+                let place = match parcel.place { Place::At(hash) => hash, Place::Anywhere => HashKey(random.random()) };
+                let record = parcel.aggregate.finish(place);
+                let shard = |hash: HashKey| cuts.partition_point(|cut| *cut <= hash.0);
+                let data = bytes::Bytes::from(record.data);
+                let users = decode(&data);
+                let single = users.is_none().then(|| (record.partition_key, data.clone()));
+                for user in users.into_iter().flatten() {
+                    let effective = user.explicit_hash_key.map_or_else(
+                        || HashKey::of(&user.partition_key),
+                        |hash| hash.parse().expect("a decimal hash key"),
+                    );
+                    prop_assert_eq!(shard(effective), shard(record.explicit_hash_key));
+                    read.push((user.partition_key.to_string(), user.data, record.explicit_hash_key));
+                }
+                read.extend(single.map(|(key, data)| (key, data, record.explicit_hash_key)));
+            }
+            let mut expected: Vec<_> = rows.iter().map(|(_, _, data)| data.clone()).collect();
+            let mut seen: Vec<_> = read.iter().map(|(_, data, _)| data.to_vec()).collect();
+            expected.sort();
+            seen.sort();
+            prop_assert_eq!(seen, expected);
+            // Each key without an explicit hash has one place, and there its records are in order.
+            for (key, _, place) in &read {
+                let pin = buckets.pin(HashKey::of(key));
+                if rows.iter().any(|(other, hash, _)| other.as_ref() == Some(key) && hash.is_none()) && *place == pin {
+                    places.insert(key.clone(), *place);
+                }
+            }
+            for (key, place) in &places {
+                let sent: Vec<_> = rows.iter()
+                    .filter(|(other, hash, _)| other.as_ref() == Some(key) && hash.is_none_or(|hash| hash == place.0))
+                    .map(|(_, _, data)| data.clone()).collect();
+                let came: Vec<_> = read.iter()
+                    .filter(|(other, _, at)| other == key && at == place)
+                    .map(|(_, data, _)| data.to_vec()).collect();
+                prop_assert_eq!(came, sent);
+            }
         }
     }
 }

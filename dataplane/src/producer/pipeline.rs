@@ -8,8 +8,10 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
+    bucket::Buckets,
     budget::{Budget, Reservation},
-    pack::{Incoming, Packer, Parcel},
+    kpl::Metric,
+    pack::{Incoming, Packer, Parcel, Place},
     receipt::{self, Receipt},
     stats::Stats,
 };
@@ -33,6 +35,7 @@ pub(crate) struct Full;
 pub(crate) struct Pipeline {
     pub(crate) budget: Arc<Budget>,
     pub(crate) stats: Stats,
+    pub(crate) buckets: Buckets,
     packer: Mutex<Packer>,
     /// Told when there is something to send and nothing was before, and when there is enough for a request.
     pub(crate) arrived: Notify,
@@ -48,10 +51,11 @@ pub(crate) struct Occupation {
 }
 
 impl Pipeline {
-    pub(crate) fn new(buffer_bytes: usize, packer: Packer, origin: Instant) -> Self {
+    pub(crate) fn new(buffer_bytes: usize, buckets: Buckets, packer: Packer, origin: Instant) -> Self {
         Self {
             budget: Budget::new(buffer_bytes),
             stats: Stats::new(origin),
+            buckets,
             packer: Mutex::new(packer),
             arrived: Notify::new(),
         }
@@ -65,12 +69,16 @@ impl Pipeline {
         {
             let mut figures = self.stats.figures();
             figures.offered.add(now, records.len() as u64, data_bytes);
+            figures.unpublished.add(Metric::UserRecordsReceived, records.len(), 1.0);
             if reserved.is_none() {
                 figures.refused.add(now, records.len() as u64, data_bytes);
             }
         }
         let (receipt, tickets) = receipt::issue(records.len());
-        self.pack(records.iter().zip(tickets), reserved.ok_or(Full)?, now);
+        let reservation = reserved.ok_or(Full)?;
+        // Hashing is done before the packer is locked.
+        let places: Vec<_> = records.iter().map(|record| self.buckets.place(record)).collect();
+        self.pack(records.iter().zip(places).zip(tickets), reservation, now);
         Ok(receipt)
     }
 
@@ -83,15 +91,15 @@ impl Pipeline {
 
     fn pack<'a>(
         &self,
-        records: impl Iterator<Item = (&'a Incoming<'a>, receipt::Ticket)>,
+        records: impl Iterator<Item = ((&'a Incoming<'a>, Place), receipt::Ticket)>,
         mut reservation: Reservation,
         now: Instant,
     ) {
         let worth_waking = {
             let mut packer = self.packer();
-            let (was_empty, had) = (packer.oldest().is_none(), packer.full_bytes());
-            for (record, ticket) in records {
-                packer.push(record, ticket, reservation.split(cost(record)), now);
+            let (was_empty, had) = (packer.oldest_fresh().is_none(), packer.full_bytes());
+            for ((record, place), ticket) in records {
+                packer.push(record, place, ticket, reservation.split(cost(record)), now);
             }
             was_empty || (had < PARALLEL_BYTES && packer.full_bytes() >= PARALLEL_BYTES)
         };
@@ -100,19 +108,36 @@ impl Pipeline {
         }
     }
 
-    /// Takes the parcels that are due: everything, or only full ones, or nothing yet.
-    pub(crate) fn take_due(&self, occupation: Occupation, linger: Duration, now: Instant) -> Vec<Parcel> {
+    /// Takes the parcels that are due and `ready` to be sent, and full ones when there are many.
+    pub(crate) fn take_due(
+        &self,
+        occupation: Occupation,
+        linger: Duration,
+        now: Instant,
+        ready: impl Fn(&Parcel) -> bool,
+    ) -> Vec<Parcel> {
         let mut packer = self.packer();
-        match due(packer.oldest(), occupation, linger) {
-            Some(due) if due <= now => packer.take_all(),
-            Some(_) if packer.full_bytes() >= PARALLEL_BYTES => packer.take_full(),
-            _ => Vec::new(),
+        let all_due = due(packer.oldest_fresh(), occupation, linger).is_some_and(|due| due <= now);
+        if all_due {
+            packer.pass_over();
+        }
+        if packer.has_passed_over() {
+            packer.take(|parcel| (all_due || parcel.since + linger <= now) && ready(parcel))
+        } else if packer.full_bytes() >= PARALLEL_BYTES {
+            packer.take_full()
+        } else {
+            Vec::new()
         }
     }
 
-    /// When [`Self::take_due`] would take everything.
+    /// When [`Self::take_due`] would take what it has not seen yet.
     pub(crate) fn due(&self, occupation: Occupation, linger: Duration) -> Option<Instant> {
-        due(self.packer().oldest(), occupation, linger)
+        due(self.packer().oldest_fresh(), occupation, linger)
+    }
+
+    /// Whether something waits that was due and not ready.
+    pub(crate) fn has_passed_over(&self) -> bool {
+        self.packer().has_passed_over()
     }
 
     /// Bytes of data that wait here, and since when.
@@ -171,9 +196,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_ready_when_it_is_due_is_taken_when_it_is() {
+        let now = Instant::now();
+        let pipeline = Pipeline::new(1 << 20, Buckets::new(1), packer(), now);
+        let _receipts = [1, 2].map(|_| {
+            assert!(pipeline.take_due(IDLE, LINGER, now, |_| false).is_empty());
+            pipeline.accept(&[keyless(b"1")], now).expect("room")
+        });
+        assert!(pipeline.take_due(IDLE, LINGER, now, |_| false).is_empty());
+        assert_eq!((pipeline.due(IDLE, LINGER), pipeline.has_passed_over()), (None, true));
+        let parcels = pipeline.take_due(IDLE, LINGER, now + LINGER, |_| true);
+        assert_eq!(parcels.iter().map(|parcel| parcel.tickets.len()).collect::<Vec<_>>(), [2]);
+        assert!(!pipeline.has_passed_over());
+    }
+
+    #[test]
     fn beyond_the_buffer_a_whole_request_is_refused_and_counted() {
         let now = Instant::now();
-        let pipeline = Pipeline::new(2 * (RECORD_OVERHEAD_BYTES + 1), packer(), now);
+        let pipeline = Pipeline::new(2 * (RECORD_OVERHEAD_BYTES + 1), Buckets::new(1), packer(), now);
         assert!(pipeline.accept(&[keyless(b"1"), keyless(b"2"), keyless(b"3")], now).is_err());
         let _receipt = pipeline.accept(&[keyless(b"1"), keyless(b"2")], now).expect("room for two");
         assert!(pipeline.accept(&[keyless(b"1")], now).is_err());
@@ -181,7 +221,7 @@ mod tests {
         assert_eq!((figures.offered.records, figures.refused.records), (6, 4));
         drop(figures);
         assert_eq!(pipeline.waiting(), (2, Some(now)));
-        drop(pipeline.take_due(IDLE, LINGER, now));
+        drop(pipeline.take_due(IDLE, LINGER, now, |_| true));
         assert_eq!(pipeline.budget.used(), 0);
     }
 }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_sdk_kinesis::{
     Client,
-    operation::put_records::PutRecordsOutput,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::put_records::{PutRecordsError, PutRecordsOutput},
     primitives::Blob,
     types::{PutRecordsRequestEntry, PutRecordsResultEntry},
 };
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     backlog::{Backlog, Shipment},
     gate::Verdict,
+    kpl::Metric,
     pack::{Parcel, Place},
     pipeline::{Occupation, Pipeline},
     receipt::{Refusal, Stored},
@@ -52,7 +54,17 @@ pub(crate) struct Sender {
 /// What came back for a request.
 struct Answer {
     shipments: Vec<Shipment>,
-    result: Result<PutRecordsOutput, String>,
+    sent_at: Instant,
+    result: Result<PutRecordsOutput, Failure>,
+}
+
+/// Why a request has no results.
+struct Failure {
+    code: Arc<str>,
+    text: String,
+    /// Kinesis may have stored the records all the same: sending them again may store them twice, and not sending them
+    /// again may lose them.
+    unanswered: bool,
 }
 
 /// The sender at work.
@@ -98,14 +110,15 @@ impl Sender {
 impl Work {
     /// Does what is due now and says when to look again.
     fn step(&mut self, linger: Duration, now: Instant) -> Instant {
-        for parcel in self.backlog.expire(now, self.sender.record_ttl) {
-            self.give_up(parcel, now);
-        }
-        if self.requests.len() < REQUESTS_MAX {
-            let parcels = self.sender.pipeline.take_due(self.occupation(), linger, now);
-            self.backlog.add(parcels);
-        }
         while self.requests.len() < REQUESTS_MAX {
+            let (backlog, ttl) = (&self.backlog, self.sender.record_ttl);
+            // What is too old goes to the backlog to expire there.
+            let ready = |parcel: &Parcel| backlog.is_ready(parcel.place, now) || parcel.since + ttl <= now;
+            let parcels = self.sender.pipeline.take_due(self.occupation(), linger, now, ready);
+            self.backlog.add(parcels);
+            for parcel in self.backlog.expire(now, ttl) {
+                self.give_up(parcel, now);
+            }
             let request = self.backlog.next_request(now);
             if request.is_empty() {
                 break;
@@ -117,10 +130,13 @@ impl Work {
         figures.backlog_bytes = self.backlog.user_bytes() as u64;
         figures.backlog_since = self.backlog.oldest();
         drop(figures);
-        let wakes = [self.backlog.opens_at(now), self.sender.pipeline.due(self.occupation(), linger)];
-        // With all requests under way, the next answer is what to wait for.
-        let wakes = wakes.into_iter().flatten().filter(|_| self.requests.len() < REQUESTS_MAX);
-        wakes.chain([now + SLEEP_MAX]).min().unwrap_or(now + SLEEP_MAX)
+        if self.requests.len() >= REQUESTS_MAX {
+            // The next answer is what to wait for.
+            return now + SLEEP_MAX;
+        }
+        let passed_over = self.sender.pipeline.has_passed_over();
+        let wakes = [self.backlog.opens_at(passed_over, now), self.sender.pipeline.due(self.occupation(), linger)];
+        wakes.into_iter().flatten().chain([now + SLEEP_MAX]).min().unwrap_or(now + SLEEP_MAX)
     }
 
     fn occupation(&self) -> Occupation {
@@ -134,6 +150,10 @@ impl Work {
 
     fn follow_map(&mut self) {
         let map = self.sender.map.borrow_and_update().clone();
+        let shards = map.shards().len();
+        if !self.sender.pipeline.buckets.suffice(shards) {
+            tracing::warn!(shards, "too few hash buckets for even shards: raise WEIR_HASH_BUCKETS in all tasks");
+        }
         self.backlog.follow(map);
     }
 
@@ -141,55 +161,58 @@ impl Work {
         self.last_sent = Some(now);
         {
             let mut figures = self.sender.pipeline.stats.figures();
+            let users = shipments.iter().map(|shipment| shipment.parcel.tickets.len()).sum::<usize>();
+            figures.unpublished.add(Metric::UserRecordsPerPutRecordsRequest, 1, users as f64);
+            figures.unpublished.add(Metric::KinesisRecordsPerPutRecordsRequest, 1, shipments.len() as f64);
             for shipment in &shipments {
                 let bytes = shipment.record_bytes as u64;
                 figures.note_sent(&shipment.shard_id, bytes, shipment.parcel.attempts > 1, now);
                 let waited = now.saturating_duration_since(shipment.parcel.since);
-                figures.unpublished.buffering_time.add(1, waited.as_secs_f64() * 1000.0);
+                figures.unpublished.add(Metric::BufferingTime, 1, waited.as_secs_f64() * 1000.0);
             }
         }
         let request = self.sender.kinesis.put_records().stream_name(&self.sender.stream);
         let entries: Result<Vec<_>, _> = shipments.iter_mut().map(entry).collect();
         self.requests.spawn(async move {
             let result = match entries {
-                Ok(entries) => request.set_records(Some(entries)).send().await.map_err(|error| aws::describe(&error)),
-                Err(error) => Err(error.to_string()),
+                Ok(entries) => request.set_records(Some(entries)).send().await.map_err(|error| Failure::of(&error)),
+                Err(error) => {
+                    Err(Failure { code: "InvalidRequest".into(), text: error.to_string(), unanswered: false })
+                }
             };
-            Answer { shipments, result }
+            Answer { shipments, sent_at: now, result }
         });
     }
 
     /// Tells those who wait for stored records, and takes back the others.
     fn settle(&mut self, answer: Answer, now: Instant) {
-        let (results, error) = match answer.result {
-            Ok(output) => (output.records, None),
-            Err(error) => (Vec::new(), Some(error)),
+        let elapsed = now.saturating_duration_since(answer.sent_at).as_secs_f64() * 1000.0;
+        self.sender.pipeline.stats.figures().unpublished.add(Metric::RequestTime, 1, elapsed);
+        let (results, failure) = match answer.result {
+            Ok(output) => (output.records, Failure::without_result()),
+            Err(failure) => {
+                tracing::warn!(error = failure.text, records = answer.shipments.len(), "PutRecords failed");
+                (Vec::new(), failure)
+            }
         };
-        if let Some(error) = &error {
-            tracing::warn!(%error, records = answer.shipments.len(), "PutRecords failed");
-        }
-        let error: Arc<str> = error.unwrap_or_else(|| "PutRecords answered without a result".to_owned()).into();
-        let mut verdicts = BTreeMap::<Arc<str>, (usize, Verdict)>::new();
+        let mut verdicts = BTreeMap::<Arc<str>, Verdict>::new();
         let mut failed = Vec::new();
         let mut results = results.into_iter();
-        for shipment in answer.shipments {
-            let (cost, verdict) = verdicts.entry(shipment.shard_id.clone()).or_default();
-            *cost += shipment.cost;
+        for mut shipment in answer.shipments {
+            let verdict = verdicts.entry(shipment.shard_id.clone()).or_default();
             let result = results.next();
-            match result.as_ref().and_then(stored) {
-                Some(stored) => {
-                    verdict.stored += 1;
-                    self.deliver(shipment, &stored, now);
-                }
-                None => {
-                    verdict.refused += 1;
-                    self.note_failure(&shipment, result.as_ref(), &error, now);
-                    failed.push(shipment.parcel);
-                }
+            if let Some(stored) = result.as_ref().and_then(stored) {
+                verdict.stored += 1;
+                self.deliver(shipment, &stored, now);
+            } else {
+                let throttled = self.note_failure(&shipment, result.as_ref(), &failure, now);
+                *(if throttled { &mut verdict.throttled } else { &mut verdict.failed }) += 1;
+                shipment.parcel.unanswered |= result.is_none() && failure.unanswered;
+                failed.push(shipment.parcel);
             }
         }
-        for (shard_id, (cost, verdict)) in verdicts {
-            self.backlog.answered(&shard_id, cost, verdict, now);
+        for (shard_id, verdict) in verdicts {
+            self.backlog.answered(&shard_id, verdict, now);
         }
         for parcel in failed.into_iter().rev() {
             self.backlog.give_back(parcel);
@@ -205,6 +228,8 @@ impl Work {
         let shard = self.backlog.map().shard_of(shipment.hash);
         let mut figures = self.sender.pipeline.stats.figures();
         figures.note_stored(&stored.shard_id, bytes, users, parcel.user_bytes as u64, now);
+        figures.unpublished.add(Metric::RetriesPerRecord, users, f64::from(parcel.attempts.saturating_sub(1)));
+        figures.possible_copies += if parcel.unanswered { users as u64 } else { 0 };
         if shard.id == stored.shard_id {
             figures.note_place(shard, shipment.hash, parcel.place != Place::Anywhere, bytes, now);
         }
@@ -214,26 +239,53 @@ impl Work {
         }
     }
 
+    /// Takes note of a record that was not stored, and says whether its shard had no quota left.
     fn note_failure(
         &mut self,
         shipment: &Shipment,
         result: Option<&PutRecordsResultEntry>,
-        error: &Arc<str>,
+        failure: &Failure,
         now: Instant,
-    ) {
-        let code = result.and_then(PutRecordsResultEntry::error_code);
-        self.last_error = code.map_or_else(|| error.clone(), Arc::from);
-        let throttled = code == Some(THROTTLED) || error.starts_with(THROTTLED);
-        self.sender.pipeline.stats.figures().note_failed(&shipment.shard_id, throttled, now);
+    ) -> bool {
+        let code = result.and_then(PutRecordsResultEntry::error_code).map(Arc::from);
+        let text = code.clone().unwrap_or_else(|| failure.text.as_str().into());
+        let code = code.unwrap_or_else(|| failure.code.clone());
+        let throttled = &*code == THROTTLED;
+        self.last_error = text;
+        self.sender.pipeline.stats.figures().note_failed(&shipment.shard_id, &code, throttled, now);
+        throttled
     }
 
     fn give_up(&self, parcel: Parcel, now: Instant) {
         let records = parcel.tickets.len();
         tracing::warn!(records, attempts = parcel.attempts, error = %self.last_error, "gave up on records whose time is up");
-        self.sender.pipeline.stats.figures().refused.add(now, records as u64, parcel.user_bytes as u64);
+        self.sender.pipeline.stats.figures().note_expired(records, parcel.user_bytes as u64, now);
         for ticket in parcel.tickets {
             ticket.settle(Err(Refusal::Expired { last_error: self.last_error.clone() }));
         }
+    }
+}
+
+impl Failure {
+    fn of(error: &SdkError<PutRecordsError>) -> Self {
+        let code = match error {
+            SdkError::ServiceError(refused) => refused.err().code().unwrap_or("UnknownError"),
+            SdkError::TimeoutError(_) => "RequestTimeout",
+            SdkError::ConstructionFailure(_) => "InvalidRequest",
+            _ => "ConnectionFailure",
+        };
+        let unanswered = match error {
+            SdkError::ConstructionFailure(_) => false,
+            SdkError::ServiceError(refused) => !refused.raw().status().is_client_error(),
+            _ => true,
+        };
+        Self { code: code.into(), text: aws::describe(error), unanswered }
+    }
+
+    /// Of a record that an answer has no result for.
+    fn without_result() -> Self {
+        let text = "PutRecords answered without a result".to_owned();
+        Self { code: "NoResult".into(), text, unanswered: true }
     }
 }
 

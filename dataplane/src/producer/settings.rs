@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use super::bucket;
 use crate::settings::{Task, duration};
 
 /// The producer's settings.
@@ -18,6 +19,10 @@ pub struct Settings {
     /// Longest time a record is tried before its client gets 503
     #[arg(long, env = "WEIR_RECORD_TTL", default_value = "30s", value_parser = duration)]
     pub record_ttl: Duration,
+    /// Parts of the hash range whose keys share aggregates, a power of two: at least eight for each shard of the largest
+    /// size of the stream, and the same in all tasks
+    #[arg(long, env = "WEIR_HASH_BUCKETS", default_value_t = bucket::DEFAULT, value_parser = bucket::parse)]
+    pub hash_buckets: u32,
     /// Most bytes of requests and records held at once, in MiB; beyond it clients get 503 with Retry-After
     #[arg(long, env = "WEIR_BUFFER_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(4..=16384))]
     pub buffer_mib: u32,

@@ -8,7 +8,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{route::Shard, spread::Spread};
+use super::{
+    kpl::{Metric, Unpublished},
+    route::Shard,
+    spread::Spread,
+};
 use crate::{
     aggregation::HashKey,
     rate::{Flow, Window},
@@ -31,6 +35,8 @@ pub(crate) struct Figures {
     pub(crate) accepted: Flow,
     /// Those that were answered with 503.
     pub(crate) refused: Flow,
+    /// User records that were stored by a further try after one that was not answered: each may be there twice.
+    pub(crate) possible_copies: u64,
     /// Kinesis records, and bytes of their data, that were sent, again or for the first time.
     pub(crate) sent: Flow,
     pub(crate) shards: BTreeMap<Arc<str>, ShardFigures>,
@@ -53,36 +59,6 @@ pub(crate) struct ShardFigures {
     spread: Option<Spread>,
 }
 
-/// What the KPL publishes to CloudWatch, under its names.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Unpublished {
-    pub(crate) user_records_put: Sample,
-    pub(crate) user_records_data_put: Sample,
-    pub(crate) kinesis_records_put: Sample,
-    pub(crate) kinesis_records_data_put: Sample,
-    pub(crate) all_errors: Sample,
-    pub(crate) buffering_time: Sample,
-}
-
-/// A statistic set of CloudWatch.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Sample {
-    pub(crate) count: f64,
-    pub(crate) sum: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
-}
-
-impl Sample {
-    /// Adds `count` observations of `value` each.
-    pub(crate) fn add(&mut self, count: usize, value: f64) {
-        self.min = if self.count == 0.0 { value } else { self.min.min(value) };
-        self.max = if self.count == 0.0 { value } else { self.max.max(value) };
-        self.count += count as f64;
-        self.sum += count as f64 * value;
-    }
-}
-
 impl Stats {
     pub(crate) fn new(origin: Instant) -> Self {
         Self(Mutex::new(Figures {
@@ -90,6 +66,7 @@ impl Stats {
             offered: Flow::new(origin),
             accepted: Flow::new(origin),
             refused: Flow::new(origin),
+            possible_copies: 0,
             sent: Flow::new(origin),
             shards: BTreeMap::new(),
             requests_in_flight: 0,
@@ -121,11 +98,11 @@ impl Figures {
     pub(crate) fn note_stored(&mut self, shard_id: &Arc<str>, bytes: u64, users: usize, user_bytes: u64, now: Instant) {
         self.accepted.add(now, users as u64, user_bytes);
         self.shard(shard_id, now).sent.add(now, 1, bytes);
-        let unpublished = &mut self.unpublished;
-        unpublished.user_records_put.add(users, 1.0);
-        unpublished.user_records_data_put.add(users, user_bytes as f64 / users.max(1) as f64);
-        unpublished.kinesis_records_put.add(1, 1.0);
-        unpublished.kinesis_records_data_put.add(1, bytes as f64);
+        self.unpublished.add(Metric::UserRecordsPut, users, 1.0);
+        self.unpublished.add(Metric::UserRecordsDataPut, users, user_bytes as f64 / users.max(1) as f64);
+        self.unpublished.add(Metric::UserRecordsPerKinesisRecord, 1, users as f64);
+        self.unpublished.add(Metric::KinesisRecordsPut, 1, 1.0);
+        self.unpublished.add(Metric::KinesisRecordsDataPut, 1, bytes as f64);
     }
 
     /// Notes where in its shard's range a stored Kinesis record of `bytes` has gone, and whether it is bound to there.
@@ -135,14 +112,32 @@ impl Figures {
         spread.add(hash, bound, bytes, now);
     }
 
-    /// Notes a Kinesis record that a shard refused.
-    pub(crate) fn note_failed(&mut self, shard_id: &Arc<str>, throttled: bool, now: Instant) {
-        self.unpublished.all_errors.add(1, 1.0);
+    /// Notes a Kinesis record that was refused, or not answered for, with this code.
+    pub(crate) fn note_failed(&mut self, shard_id: &Arc<str>, code: &Arc<str>, throttled: bool, now: Instant) {
+        self.unpublished.add_error(code);
         if throttled {
             let shard = self.shard(shard_id, now);
             shard.throttled += 1;
             shard.troubles.add(now, [1, 0]);
         }
+    }
+
+    /// Notes user records whose time is up.
+    pub(crate) fn note_expired(&mut self, users: usize, user_bytes: u64, now: Instant) {
+        self.refused.add(now, users as u64, user_bytes);
+        self.unpublished.add(Metric::UserRecordsPut, users, 0.0);
+        self.unpublished.add(Metric::UserRecordExpired, users, 1.0);
+    }
+
+    /// User records that were offered and whose fate is open.
+    pub(crate) fn pending(&self) -> u64 {
+        self.offered.records.saturating_sub(self.accepted.records + self.refused.records)
+    }
+
+    /// What is to be published now, and not again.
+    pub(crate) fn take_unpublished(&mut self) -> Unpublished {
+        self.unpublished.add(Metric::UserRecordsPending, 1, self.pending() as f64);
+        std::mem::take(&mut self.unpublished)
     }
 
     /// The producer's part of the report. `waiting` is what the packer holds: bytes and the time of the oldest.
