@@ -1,9 +1,19 @@
 //! `/healthz`, `/readyz` and `/metrics` on the admin port, which is never public.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
-use tokio::{net::TcpListener, sync::watch, time::Instant};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{record::Lead, telemetry::Telemetry};
@@ -12,20 +22,45 @@ use crate::{record::Lead, telemetry::Telemetry};
 const TICKS_MISSED_MAX: u32 = 4;
 const SILENCE_MIN: Duration = Duration::from_secs(30);
 
-/// How long open requests may finish at the end. Each is answered at once, so only a client that stalls takes longer,
-/// and nobody waits for that one.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Clients at once: an orchestrator's probe, a scraper, and a person. More wait in the listen queue.
+const CONNECTIONS_MAX: usize = 64;
 
-/// Serves the admin port until `stopping`.
-pub(crate) async fn serve(listener: TcpListener, admin: Admin, stopping: CancellationToken) -> io::Result<()> {
-    let serving = axum::serve(listener, admin.router()).with_graceful_shutdown(stopping.clone().cancelled_owned());
-    let out_of_time = async {
-        stopping.cancelled().await;
-        tokio::time::sleep(DRAIN_TIMEOUT).await;
+/// How long a client may take for a request's headers, the wait for a further request included: longer than the minute
+/// between two scrapes.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// The pause after `accept` failed, which it does when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves the admin port until `stopping`. Each answer is made at once and from memory, so nobody is waited for then.
+pub(crate) async fn serve(listener: TcpListener, admin: Admin, stopping: CancellationToken) {
+    let router = admin.router();
+    let mut clients = JoinSet::new();
+    let serving = async {
+        loop {
+            while clients.len() >= CONNECTIONS_MAX {
+                clients.join_next().await;
+            }
+            match listener.accept().await {
+                Ok((stream, _)) => _ = clients.spawn(connection(stream, router.clone())),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+            while clients.try_join_next().is_some() {}
+        }
     };
-    tokio::select! {
-        served = serving => served,
-        () = out_of_time => Ok(()),
+    stopping.run_until_cancelled(serving).await;
+}
+
+async fn connection(stream: TcpStream, router: Router) {
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Err(error) = serving.await {
+        tracing::debug!(%error, "a client of the admin port left early");
     }
 }
 
@@ -68,32 +103,55 @@ async fn metrics(State(admin): State<Admin>) -> Result<String, StatusCode> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpStream,
-    };
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_stalls_does_not_hold_up_the_end() {
+    async fn start() -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (_announce, leads) = watch::channel(None);
+        let (_, leads) = watch::channel(None);
         let telemetry = Arc::new(Telemetry::new());
         let admin = Admin { telemetry, leads, tick: Duration::from_secs(15), started: Instant::now() };
         let stopping = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, admin, stopping.clone()));
+        (address, stopping.clone(), tokio::spawn(serve(listener, admin, stopping)))
+    }
+
+    async fn stalled(address: SocketAddr) -> TcpStream {
         let mut stalled = TcpStream::connect(address).await.unwrap();
         stalled.write_all(b"GET /healthz").await.unwrap();
-        // Connections are accepted in their order: when this one is answered, the other is open too.
-        let mut answered = TcpStream::connect(address).await.unwrap();
-        answered.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+        stalled
+    }
+
+    async fn answer(address: SocketAddr) -> String {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();
-        answered.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stalls_does_not_hold_up_the_end() {
+        let (address, stopping, serving) = start().await;
+        let _stalled = stalled(address).await;
+        // Connections are accepted in their order: when this one is answered, the other is open too.
+        assert!(answer(address).await.starts_with("HTTP/1.1 200"));
         stopping.cancel();
-        let ended = tokio::time::timeout(DRAIN_TIMEOUT * 2, serving).await;
-        ended.expect("it ends without the client").unwrap().unwrap();
+        serving.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_stall_make_room_for_the_others_after_a_while() {
+        let (address, stopping, serving) = start().await;
+        let started = Instant::now();
+        let stalled = futures::future::join_all((0..CONNECTIONS_MAX).map(|_| stalled(address))).await;
+        assert!(answer(address).await.starts_with("HTTP/1.1 200"));
+        assert!(Instant::now() - started >= HEADER_TIMEOUT, "the last seat was taken until then");
+        drop(stalled);
+        stopping.cancel();
+        serving.await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 
-use crate::limits::{ATTEMPT_TIMEOUT, CALL_TIMEOUT, CONNECT_TIMEOUT};
+use crate::limits::{ATTEMPT_TIMEOUT, ATTEMPTS, CALL_TIMEOUT, CONNECT_TIMEOUT, FIRST_BACKOFF};
 
 /// One client for each service that the control plane uses.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ impl Clients {
     pub(crate) fn new(config: &SdkConfig) -> Self {
         let config = config
             .to_builder()
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT_TIMEOUT)

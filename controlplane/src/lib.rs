@@ -43,8 +43,6 @@ use telemetry::Telemetry;
 pub enum Error {
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
-    #[error("cannot serve the admin port")]
-    Serve(#[source] std::io::Error),
 }
 
 /// Runs the control plane until `stopping` is cancelled, then gives the lead to whoever waits for it. Credentials, region
@@ -71,7 +69,8 @@ pub async fn run_with(config: &SdkConfig, settings: Settings, stopping: Cancella
     let admin =
         Admin { telemetry: telemetry.clone(), leads: leads.clone(), tick: settings.tick, started: Instant::now() };
     let pipeline = Pipeline::new(&clients, &settings, table.clone(), Clock::start(), leads.clone());
-    let candidate = Candidate::new(table, format!("{}-{}", settings.deployment, Uuid::new_v4()));
+    let holder = format!("{}-{}", settings.deployment, Uuid::new_v4());
+    let candidate = Candidate::new(table, holder, settings.lease);
     tracing::info!(deployment = settings.deployment, stream = settings.stream, tick = ?settings.tick, "started");
 
     // The lead is released only after the loop has ended: until then nobody else may act.
@@ -80,13 +79,8 @@ pub async fn run_with(config: &SdkConfig, settings: Settings, stopping: Cancella
     let reconciling = reconcile::reconcile(pipeline, leads, settings.tick, telemetry.clone(), stopping.clone());
     let publishing = telemetry::publish(telemetry, clients.cloudwatch, settings.deployment, stopping.clone());
     let serving = admin::serve(listener, admin, stopping.clone());
-    let (served, (), (), ()) = tokio::join!(
-        Box::pin(async move {
-            let served = serving.await;
-            // Without its port nobody could see how it is.
-            stopping.cancel();
-            served
-        }),
+    tokio::join!(
+        Box::pin(serving),
         Box::pin(async move {
             reconciling.await;
             resigning.cancel();
@@ -95,5 +89,5 @@ pub async fn run_with(config: &SdkConfig, settings: Settings, stopping: Cancella
         Box::pin(publishing),
     );
     tracing::info!("stopped");
-    served.map_err(Error::Serve)
+    Ok(())
 }

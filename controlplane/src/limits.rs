@@ -37,6 +37,13 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(6);
 /// The longest time that one attempt may take, so that a retry fits into [`CALL_TIMEOUT`].
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How often a call that only reads, or that is on condition, is tried. A turn is about ten calls: with half of all
+/// attempts throttled, one in two turns ends well.
+pub const ATTEMPTS: u32 = 4;
+
+/// The longest pause before the second attempt; each further one is at most twice as long.
+pub const FIRST_BACKOFF: Duration = Duration::from_millis(150);
+
 /// The longest time that a connection to AWS may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
@@ -52,15 +59,16 @@ pub const REPORTS_AT_ONCE: usize = 64;
 /// Tasks that DescribeTasks takes in one call (Amazon ECS API reference).
 pub const TASKS_PER_DESCRIBE: usize = 100;
 
-/// How often the leader renews its lease, and how often others look at it.
-pub const LEASE_RENEWAL: Duration = Duration::from_secs(2);
-
-/// After this long without a successful renewal a leader stops acting: before anybody else may take over.
-pub const LEASE_DEADLINE: Duration = Duration::from_secs(10);
-
-/// After this long without a move of the counter others take over. With one look each [`LEASE_RENEWAL`] a takeover
-/// takes at most 14 s; the gap to [`LEASE_DEADLINE`] bears clocks whose rates differ by 20 %.
+/// How long a leader's silence lasts before another takes over: a takeover then takes at most 14 s. All other times of
+/// the lease follow from it (`record::Lease`).
 pub const LEASE_EXPIRY: Duration = Duration::from_secs(12);
+
+/// The shortest lease. A leader acts only while its lease lasts longer than [`ATTEMPT_TIMEOUT`], and up to a third of this
+/// passes between two renewals.
+pub const LEASE_EXPIRY_MIN: Duration = Duration::from_secs(6);
+
+/// The longest lease: nobody acts for as long when a leader dies.
+pub const LEASE_EXPIRY_MAX: Duration = Duration::from_secs(120);
 
 /// CloudWatch's finest period of the metrics that AWS publishes.
 pub const METRIC_PERIOD: Duration = Duration::from_secs(60);
@@ -70,3 +78,38 @@ pub const METRIC_DELAY: Duration = Duration::from_secs(60);
 
 /// A metric that is older than this says nothing about now.
 pub const METRIC_AGE_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// Series that GetMetricData takes in one call (CloudWatch API reference).
+pub const SERIES_PER_CALL: usize = 500;
+
+/// Services that DescribeServices takes in one call (Amazon ECS API reference).
+pub const SERVICES_PER_DESCRIBE: usize = 10;
+
+/// Calls of DescribeStreamSummary in a second, of the account's 20 (Kinesis quotas). The rest is for `ctl`, producers and
+/// consumers. 15 a second are 225 streams in a tick of 15 s; with more, each stream's tick becomes longer.
+pub const STREAM_SUMMARY_RATE: u32 = 15;
+
+/// Calls of ListTagsForStream in a second, of the account's 5 (Kinesis quotas).
+pub const LIST_TAGS_RATE: u32 = 2;
+
+/// Calls of DescribeLimits in a second: all that the account has (Kinesis quotas).
+pub const DESCRIBE_LIMITS_RATE: u32 = 1;
+
+/// Reads of ECS in a second, of the 20 that a region's bucket of cluster and service reads is refilled with (Amazon ECS:
+/// request throttling).
+pub const ECS_READ_RATE: u32 = 15;
+
+/// Calls of GetMetricData in a second, of the account's 50 (CloudWatch quotas).
+pub const GET_METRIC_DATA_RATE: u32 = 10;
+
+/// How old the account's shard limit and its scalable targets may be: they change by people's hands.
+pub const ACCOUNT_AGE: Duration = Duration::from_secs(60);
+
+/// How old a stream's tags may be.
+pub const TAGS_AGE: Duration = Duration::from_secs(10 * 60);
+
+/// How old a service's list of tasks may be while its counts do not move and all of them answer.
+pub const TASKS_AGE: Duration = Duration::from_secs(60);
+
+/// The tag that says which deployment a resource belongs to.
+pub const DEPLOYMENT_TAG: &str = "weir:deployment";

@@ -11,10 +11,10 @@ use crate::{
     chain::chain,
     clock::Clock,
     decide::{self, Action, ActionResult, Conclusion, Decision, History, Outcome, RuleReport, Verdict, after, decide},
-    limits::{RECALL_DECISIONS, RECALL_WINDOW, RESHARD_WINDOW},
+    limits::{ATTEMPT_TIMEOUT, RECALL_DECISIONS, RECALL_WINDOW, RESHARD_WINDOW},
     observe::{Observation, Observer},
     policy_in_force::PolicyInForce,
-    record::{self, Condition, Facts, Lead, Pause, Reshard, Status, Table, TableError, conditions},
+    record::{self, Condition, Entry, Facts, Lead, Pause, Settled, Status, Table, TableError, conditions},
     units::Millis,
 };
 
@@ -40,6 +40,8 @@ struct Memory {
     pause: Option<Pause>,
     history: History,
     conditions: Vec<Condition>,
+    /// Changes of the stream of which nobody knows what became.
+    open: Vec<Entry>,
     /// The last decision that was stored.
     kept: Option<Decision>,
 }
@@ -78,7 +80,21 @@ impl Pipeline {
         memory.policy.refresh(&self.table, &self.name).await?;
         memory.pause = self.table.pause(&self.name).await?.filter(|pause| pause.is_in_force(now));
         self.memory = Some(memory);
-        Ok(self.observer.observe(now).await)
+        let seen = self.observer.observe(now).await;
+        self.settle(lead, &seen).await?;
+        Ok(seen)
+    }
+
+    /// Completes the ledger where the stream shows what became of a call without an answer.
+    async fn settle(&mut self, lead: &Lead, seen: &Observation) -> Result<(), TableError> {
+        let Some(memory) = self.memory.as_mut() else { return Ok(()) };
+        for entry in std::mem::take(&mut memory.open) {
+            match entry.settle(seen) {
+                Some(settled) => self.table.complete(lead, &self.name, entry.id, settled).await?,
+                None => memory.open.push(entry),
+            }
+        }
+        Ok(())
     }
 
     /// Decides, and remembers what the next decision needs.
@@ -153,31 +169,46 @@ impl Pipeline {
         }
     }
 
-    /// One call, unless the lead was lost or a pause began since the decision. A reshard enters the ledger first.
-    async fn carry_out(&self, lead: &Lead, action: &Action) -> ActionResult {
+    /// One call, unless the lead was lost or a pause began since the decision. A change of the stream enters the ledger
+    /// first; the plan with a change of a service was stored with its decision.
+    async fn carry_out(&mut self, lead: &Lead, action: &Action) -> ActionResult {
         let now = self.clock.now();
         let pause = match self.table.pause(&self.name).await {
             Ok(pause) => pause.filter(|pause| forbids(pause, action, now)).map(|pause| pause.to_string()),
             Err(error) => Some(format!("whether scaling is paused is not known: {}", chain(&error))),
         };
-        let lost = !self
-            .leads
-            .borrow()
-            .as_ref()
-            .is_some_and(|current| current.epoch == lead.epoch && current.holds(Instant::now()));
-        if let Some(reason) = pause.or_else(|| lost.then(|| "the lead was lost".to_owned())) {
+        if let Some(reason) = pause.or_else(|| self.lost(lead)) {
             return ActionResult::Skipped { reason };
         }
-        let Action::UpdateShardCount { from, to, .. } = *action else {
+        if matches!(action, Action::UpdateService { .. }) {
             return self.hands.carry_out(action).await;
-        };
-        let reshard = Reshard { id: time_ordered_id(now), at: now, from, to };
-        if let Err(error) = self.table.intend(lead, &self.name, &reshard).await {
+        }
+        self.change_stream(lead, action, now).await
+    }
+
+    /// Why this process may no longer act: its lead must last as long as a call can take.
+    fn lost(&self, lead: &Lead) -> Option<String> {
+        let current = self.leads.borrow();
+        let holds = |current: &Lead| current.epoch == lead.epoch && current.holds(Instant::now() + ATTEMPT_TIMEOUT);
+        (!current.as_ref().is_some_and(holds)).then(|| "the lead was lost".to_owned())
+    }
+
+    async fn change_stream(&mut self, lead: &Lead, action: &Action, now: Timestamp) -> ActionResult {
+        let mut entry = Entry { id: time_ordered_id(now), at: now, action: action.clone(), settled: Settled::Asked };
+        if let Err(error) = self.table.intend(lead, &self.name, &entry).await {
             return ActionResult::Skipped { reason: format!("the ledger could not be written: {}", chain(&error)) };
         }
+        if let Some(reason) = self.lost(lead) {
+            return ActionResult::Skipped { reason };
+        }
         let result = self.hands.carry_out(action).await;
-        if let Err(error) = self.table.complete(&self.name, reshard.id, &result).await {
-            tracing::warn!(error = chain(&error), "the ledger keeps a reshard without its outcome");
+        entry.settled = Settled::of(&result);
+        if let Err(error) = self.table.complete(lead, &self.name, entry.id, entry.settled).await {
+            tracing::warn!(error = chain(&error), "the ledger keeps a change of the stream without its outcome");
+            entry.settled = Settled::Asked;
+        }
+        if let Some(memory) = self.memory.as_mut().filter(|_| entry.is_open()) {
+            memory.open.push(entry);
         }
         result
     }
@@ -200,17 +231,34 @@ impl Memory {
 
 async fn recall(table: &Table, name: &str, epoch: u64, now: Timestamp) -> Result<Memory, TableError> {
     let status = table.status(name).await?;
-    let reshards = table.reshards(name, before(now, RESHARD_WINDOW)).await?;
+    let ledger = table.ledger(name, before(now, RESHARD_WINDOW)).await?;
     let decisions = table.decisions(name, Some(before(now, RECALL_WINDOW)), RECALL_DECISIONS).await?;
     let (conditions, kept) = status.map(|status| (status.conditions, status.last_decision)).unwrap_or_default();
     Ok(Memory {
         epoch,
         policy: PolicyInForce::recall(table, name).await?,
         pause: None,
-        history: History::recall(reshards, &decisions),
+        history: history(&ledger, &decisions),
         conditions,
+        open: ledger.into_iter().filter(Entry::is_open).collect(),
         kept,
     })
+}
+
+/// What happened before this process led. The ledger knows of calls whose decision was never completed.
+fn history(ledger: &[Entry], decisions: &[Decision]) -> History {
+    let counted = ledger.iter().filter(|entry| entry.is_counted()).map(|entry| entry.at);
+    let mut history = History::recall(counted.collect(), decisions);
+    for Entry { at, action, settled, .. } in ledger {
+        let track = match action {
+            Action::UpdateStreamWarmThroughput { .. } => &mut history.warm,
+            _ => &mut history.shards,
+        };
+        if *settled != Settled::Refused {
+            track.last_change = track.last_change.max(Some(*at));
+        }
+    }
+    history
 }
 
 fn forbids(pause: &Pause, action: &Action, now: Timestamp) -> bool {

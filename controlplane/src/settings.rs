@@ -5,6 +5,11 @@ use std::{net::IpAddr, time::Duration};
 use dataplane::report::ADMIN_PORT;
 use jiff::SignedDuration;
 
+use crate::{
+    limits::{LEASE_EXPIRY_MAX, LEASE_EXPIRY_MIN},
+    record::Lease,
+};
+
 /// Settings of a control plane. Each flag has an environment variable, which is how ECS sets it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Settings {
@@ -32,6 +37,9 @@ pub struct Settings {
     /// Time between two looks at the world.
     #[arg(long, env = "WEIR_TICK", default_value = "15s", value_parser = tick)]
     pub tick: Duration,
+    /// Time without a sign of life after which another control plane takes over.
+    #[arg(long, env = "WEIR_LEASE_EXPIRY", default_value = "12s", value_parser = lease)]
+    pub lease: Lease,
     /// Address to listen on.
     #[arg(long, env = "WEIR_BIND", default_value = "0.0.0.0")]
     pub bind: IpAddr,
@@ -50,4 +58,10 @@ fn tick(text: &str) -> Result<Duration, String> {
     let wrong = || format!("expected a duration such as \"15s\" or \"500ms\", at least {TICK_MIN:?}");
     let parsed: SignedDuration = text.parse().map_err(|_| wrong())?;
     Duration::try_from(parsed).ok().filter(|tick| *tick >= TICK_MIN).ok_or_else(wrong)
+}
+
+fn lease(text: &str) -> Result<Lease, String> {
+    let wrong = || format!("expected a duration from {LEASE_EXPIRY_MIN:?} to {LEASE_EXPIRY_MAX:?}, such as \"12s\"");
+    let parsed: SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(parsed).ok().and_then(Lease::new).ok_or_else(wrong)
 }

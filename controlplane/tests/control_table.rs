@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use common::World;
 use controlplane::{
-    limits::{LEASE_DEADLINE, LEASE_EXPIRY},
-    record::{ApplyError, Candidate, Pause, PauseScope},
+    limits::LEASE_EXPIRY,
+    record::{ApplyError, Candidate, Lease, Pause, PauseScope},
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -60,12 +60,12 @@ async fn a_pause_stays_until_it_is_lifted() {
 async fn a_leader_that_renews_stays_and_one_that_falls_silent_is_replaced_with_a_higher_epoch() {
     let world = World::start().await;
     let table = world.table();
-    let mut ann = Candidate::new(table.clone(), "ann".into());
-    let mut bob = Candidate::new(table.clone(), "bob".into());
+    let mut ann = Candidate::new(table.clone(), "ann".into(), Lease::default());
+    let mut bob = Candidate::new(table.clone(), "bob".into(), Lease::default());
     let start = Instant::now();
     let first = ann.turn(start).await.unwrap().unwrap();
     assert_eq!(first.epoch, 1);
-    assert!(first.holds(start) && !first.holds(start + LEASE_DEADLINE));
+    assert!(first.holds(start) && !first.holds(start + Lease::default().deadline()));
 
     assert_eq!(bob.turn(start).await.unwrap(), None, "a fresh lease is another's");
     assert_eq!(ann.turn(start + LEASE_EXPIRY / 2).await.unwrap().unwrap().epoch, 1);
@@ -82,8 +82,8 @@ async fn a_leader_that_renews_stays_and_one_that_falls_silent_is_replaced_with_a
 async fn a_released_lead_is_taken_at_the_next_look() {
     let world = World::start().await;
     let table = world.table();
-    let mut ann = Candidate::new(table.clone(), "ann".into());
-    let mut bob = Candidate::new(table.clone(), "bob".into());
+    let mut ann = Candidate::new(table.clone(), "ann".into(), Lease::default());
+    let mut bob = Candidate::new(table.clone(), "bob".into(), Lease::default());
     let start = Instant::now();
     ann.turn(start).await.unwrap().unwrap();
     assert_eq!(bob.turn(start).await.unwrap(), None);
@@ -98,7 +98,7 @@ async fn of_many_candidates_exactly_one_takes_a_free_lead() {
     let table = world.table();
     let start = Instant::now();
     let turns = (0..8).map(|number| {
-        let mut candidate = Candidate::new(table.clone(), format!("candidate {number}"));
+        let mut candidate = Candidate::new(table.clone(), format!("candidate {number}"), Lease::default());
         async move { candidate.turn(start).await.unwrap() }
     });
     let leads = futures::future::join_all(turns).await;

@@ -1,6 +1,8 @@
 //! Whole control planes on localcloud.
 
 mod common;
+#[path = "common/ledger.rs"]
+mod ledger;
 
 use std::{future::Future, time::Duration};
 
@@ -9,10 +11,11 @@ use common::{CONTROL_TABLE, World, create_table};
 use controlplane::{
     Settings,
     decide::{Action, ActionResult},
-    record::{ConditionKind, Pause, PauseScope, Status, Table},
+    record::{ConditionKind, Lease, Pause, PauseScope, Status, Table},
     units::ShardCount,
 };
 use jiff::Timestamp;
+use ledger::ledger;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +40,7 @@ impl Controlplane {
             producer_service: "weir-producer".into(),
             consumer_service: "weir-consumer".into(),
             tick: Duration::from_millis(200),
+            lease: Lease::default(),
             bind: [127, 0, 0, 1].into(),
             admin_port: 0,
             log: "info".into(),
@@ -220,11 +224,4 @@ async fn a_dry_run_decides_and_changes_nothing() {
     assert_eq!(open_shards(&kinesis).await, 1);
     controlplane.stop().await;
     world.stop().await;
-}
-
-/// The outcomes in the ledger of reshards.
-async fn ledger(world: &World) -> Vec<String> {
-    let scan = aws_sdk_dynamodb::Client::new(&world.config).scan().table_name(CONTROL_TABLE).send().await.unwrap();
-    let outcomes = scan.items().iter().filter_map(|item| item.get("outcome")?.as_s().ok().cloned());
-    outcomes.collect()
 }

@@ -1,9 +1,11 @@
 //! Who acts: a lease in the control table.
 //!
 //! A candidate never compares wall clocks. It takes over when the leader's counter has not moved for
-//! [`LEASE_EXPIRY`] by its own monotonic clock, and then the epoch goes up. A leader stops acting [`LEASE_DEADLINE`]
+//! [`Lease::expiry`] by its own monotonic clock, and then the epoch goes up. A leader stops acting [`Lease::deadline`]
 //! after its last renewal began. Every write of a leader is on condition of its epoch, so one that was paused and
 //! wakes writes nothing.
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
@@ -20,7 +22,7 @@ use super::{
 };
 use crate::{
     chain::chain,
-    limits::{LEASE_DEADLINE, LEASE_EXPIRY, LEASE_RENEWAL},
+    limits::{LEASE_EXPIRY, LEASE_EXPIRY_MAX, LEASE_EXPIRY_MIN},
 };
 
 const CONTROLLER: &str = "controller";
@@ -43,6 +45,46 @@ impl Lead {
     }
 }
 
+/// How long a lease lasts, and everything that follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    expiry: Duration,
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self { expiry: LEASE_EXPIRY }
+    }
+}
+
+impl Lease {
+    /// A lease that others take after `expiry` without a renewal; none where that is too short to make a call within,
+    /// or so long that nobody would act for minutes.
+    #[must_use]
+    pub fn new(expiry: Duration) -> Option<Self> {
+        (LEASE_EXPIRY_MIN..=LEASE_EXPIRY_MAX).contains(&expiry).then_some(Self { expiry })
+    }
+
+    /// After this long without a move of the counter others take over. With one look each [`Self::renewal`] a takeover
+    /// takes at most a sixth longer; the gap to [`Self::deadline`] bears clocks whose rates differ by 20 %.
+    #[must_use]
+    pub fn expiry(self) -> Duration {
+        self.expiry
+    }
+
+    /// After this long without a successful renewal a leader stops acting: before anybody else may take over.
+    #[must_use]
+    pub fn deadline(self) -> Duration {
+        self.expiry / 6 * 5
+    }
+
+    /// How often the leader renews its lease, and how often others look at it.
+    #[must_use]
+    pub fn renewal(self) -> Duration {
+        self.expiry / 6
+    }
+}
+
 /// The lease as it stands in the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Leader {
@@ -58,6 +100,7 @@ struct Leader {
 pub struct Candidate {
     table: Table,
     holder: String,
+    lease: Lease,
     /// The other leader as it was when its counter last moved, and when that was seen.
     rival: Option<(Leader, Instant)>,
     lead: Option<Lead>,
@@ -66,8 +109,8 @@ pub struct Candidate {
 impl Candidate {
     /// `holder` must be unique among all processes of all times.
     #[must_use]
-    pub fn new(table: Table, holder: String) -> Self {
-        Self { table, holder, rival: None, lead: None }
+    pub fn new(table: Table, holder: String, lease: Lease) -> Self {
+        Self { table, holder, lease, rival: None, lead: None }
     }
 
     /// Renews the lease or tries to take it; returns the lead, if any. `now` is read before the call.
@@ -84,7 +127,7 @@ impl Candidate {
         };
         self.lead = match epoch {
             Some(epoch) if self.table.claim(&self.holder, epoch, seen.as_ref()).await? => {
-                Some(Lead { holder: self.holder.clone(), epoch, until: now + LEASE_DEADLINE })
+                Some(Lead { holder: self.holder.clone(), epoch, until: now + self.lease.deadline() })
             }
             _ => None,
         };
@@ -109,7 +152,7 @@ impl Candidate {
 
     fn has_expired(&mut self, leader: &Leader, now: Instant) -> bool {
         match &self.rival {
-            Some((rival, since)) if rival == leader => now.saturating_duration_since(*since) >= LEASE_EXPIRY,
+            Some((rival, since)) if rival == leader => now.saturating_duration_since(*since) >= self.lease.expiry(),
             _ => {
                 self.rival = Some((leader.clone(), now));
                 false
@@ -119,7 +162,7 @@ impl Candidate {
 
     /// Renews or waits until `stopping`, telling `leads` each change; then releases the lease.
     pub(crate) async fn campaign(mut self, leads: watch::Sender<Option<Lead>>, stopping: CancellationToken) {
-        let mut renewals = tokio::time::interval(LEASE_RENEWAL);
+        let mut renewals = tokio::time::interval(self.lease.renewal());
         renewals.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stopping.run_until_cancelled(renewals.tick()).await.is_some() {
             match self.turn(Instant::now()).await {

@@ -5,6 +5,7 @@ mod error;
 mod item;
 mod journal;
 mod leader;
+mod ledger;
 mod pauses;
 mod policies;
 mod status;
@@ -12,8 +13,8 @@ mod table;
 
 pub(crate) use conditions::{Facts, conditions};
 pub use error::{ApplyError, TableError};
-pub(crate) use journal::Reshard;
-pub use leader::{Candidate, Lead};
+pub use leader::{Candidate, Lead, Lease};
+pub(crate) use ledger::{Entry, Settled};
 pub use pauses::{Pause, PauseScope};
 pub use policies::StoredPolicy;
 pub use status::{Condition, ConditionKind, Status, VERSION};
