@@ -1,7 +1,7 @@
 //! Policies as people write them, and the errors they get.
 
 use controlplane::{
-    policy::Policy,
+    policy::{Policy, PolicyFile},
     units::{Fraction, Millis, RecordsPerSecond, ShardCount, TaskCount},
 };
 
@@ -25,7 +25,9 @@ fn what_is_printed_reads_back_as_the_same_policy() {
     let policy = parse(
         "[stream]\nmin_shards = 2\ntarget_utilization = \"62.5 %\"\n[producer]\ntarget_records = \"3000 records/s\"\n\
          target_bytes = \"1.5 MiB/s\"\n[consumer]\nlag_objective = \"1h 30min\"\n[guard]\nconfirm_up = \"0s\"\n\
-         tasks_up_cooldown = \"1500ms\"\nallow_scale_down = false",
+         tasks_up_cooldown = \"1500ms\"\nallow_scale_down = false\n[[guard.freeze]]\nname = \"peak day\"\n\
+         from = 2026-11-27T00:00:00+01:00\nto = \"2026-11-28T00:00:00Z\"\ndirection = \"down\"\n[[schedule]]\nname = \"office\"\n\
+         cron = \"30 7 * * MON-FRI\"\ntime_zone = \"Europe/Berlin\"\nduration = \"11h\"\nmin_consumers = 3",
     );
     assert_eq!(Policy::parse(&policy.to_toml()), Ok(policy));
 }
@@ -52,6 +54,9 @@ fn the_schema_knows_every_key_with_its_default_and_range() {
     assert_eq!(stream["target_utilization"]["default"], "70 %");
     assert_eq!(schema["properties"]["producer"]["properties"]["target_records"]["anyOf"][0]["const"], "off");
     let printed: toml::Table = Policy::default().to_toml().parse().unwrap();
+    assert_eq!(schema["properties"]["schedule"]["items"]["required"], serde_json::json!(["name", "cron"]));
+    let freeze = &schema["properties"]["pipeline"]["items"]["properties"]["guard"]["properties"]["freeze"];
+    assert_eq!(freeze["items"]["properties"]["direction"]["enum"][0], "up");
     for (table, keys) in printed.iter().filter_map(|(name, value)| Some((name, value.as_table()?))) {
         for key in keys.keys() {
             let described = &schema["properties"][table]["properties"][key]["description"];
@@ -61,13 +66,43 @@ fn the_schema_knows_every_key_with_its_default_and_range() {
 }
 
 #[test]
+fn a_pipeline_has_what_the_file_says_and_what_it_says_itself() {
+    let file = PolicyFile::parse(
+        "version = 1\n[stream]\nmax_shards = 8\n[[schedule]]\nname = \"office\"\ncron = \"0 8 * * MON-FRI\"\nmin_shards = 4\n\
+         [[pipeline]]\nname = \"orders\"\nstream_name = \"orders-v2\"\n[pipeline.stream]\nmin_shards = 2\n\
+         [[pipeline]]\nname = \"clicks\"\nstream_name = \"clicks\"\nschedule = []\n",
+    )
+    .unwrap();
+    let [orders, clicks] = &file.pipelines[..] else { panic!("{:?}", file.pipelines) };
+    assert_eq!(
+        (&*orders.stream, orders.policy.stream.min_shards.0, orders.policy.stream.max_shards.0),
+        ("orders-v2", 2, 8)
+    );
+    assert_eq!((orders.policy.schedules.len(), clicks.policy.schedules.len()), (1, 0));
+    assert_eq!((file.policy.stream.min_shards.0, clicks.policy.stream.min_shards.0), (1, 1));
+    assert_eq!(PolicyFile::parse(&file.to_toml()), Ok(file));
+}
+
+#[test]
+fn a_key_that_is_nearly_right_is_guessed() {
+    let guess = |text: &str, meant: &str| {
+        let error = error(&format!("version = 1\n{text}"));
+        assert!(error.contains(&format!("did you mean `{meant}`?")), "{error}");
+    };
+    guess("[stream]\nmin_shard = 1", "min_shards");
+    guess("[streams]\nmin_shards = 1", "stream");
+    guess("[guard]\ndryrun = true", "dry_run");
+    assert!(!error("version = 1\n[guard]\nbananas = true").contains("did you mean"));
+}
+
+#[test]
 fn the_demo_policy_is_a_policy() {
     let policy = Policy::parse(include_str!("../examples/policy-demo.toml")).unwrap();
     assert!(policy.guard.shards_stabilization < Policy::default().guard.shards_stabilization);
 }
 
 /// A name for the case, and the text of the policy.
-const MISTAKES: [(&str, &str); 16] = [
+const MISTAKES: [(&str, &str); 31] = [
     ("no_version", "[stream]\nmin_shards = 1"),
     ("a_version_of_the_future", "version = 2"),
     ("a_version_as_text", "version = \"1\""),
@@ -84,6 +119,42 @@ const MISTAKES: [(&str, &str); 16] = [
     ("a_minimum_above_the_maximum", "version = 1\n[consumer]\nmin_tasks = 5\nmax_tasks = 4"),
     ("a_maximum_below_the_default_minimum", "version = 1\n[guard]\ndaily_reshards = 3"),
     ("broken_toml", "version = 1\n[stream\nmin_shards = 1"),
+    ("a_direction_that_is_none", "version = 1\n[[guard.freeze]]\nname = \"x\"\ndirection = \"sideways\""),
+    ("a_freeze_without_a_time", "version = 1\n[[guard.freeze]]\nname = \"peak day\""),
+    (
+        "a_freeze_that_ends_before_it_begins",
+        "version = 1\n[[guard.freeze]]\nname = \"x\"\nfrom = 2026-11-28T00:00:00Z\nto = 2026-11-27T00:00:00Z",
+    ),
+    ("a_time_without_an_offset", "version = 1\n[[guard.freeze]]\nname = \"x\"\nfrom = 2026-11-28T00:00:00"),
+    ("a_schedule_as_a_table", "version = 1\n[schedule]\nname = \"x\""),
+    ("a_schedule_without_a_cron", "version = 1\n[[schedule]]\nname = \"x\"\nmin_shards = 2"),
+    ("a_cron_of_six_fields", "version = 1\n[[schedule]]\nname = \"x\"\ncron = \"0 8 * * * UTC\""),
+    (
+        "a_time_zone_that_is_none",
+        "version = 1\n[[schedule]]\nname = \"x\"\ncron = \"0 8 * * *\"\ntime_zone = \"Berlin\"",
+    ),
+    (
+        "a_floor_above_the_cap",
+        "version = 1\n[stream]\nmax_shards = 4\n[[schedule]]\nname = \"x\"\ncron = \"0 8 * * *\"\nmin_shards = 5",
+    ),
+    ("a_schedule_that_asks_for_nothing", "version = 1\n[[schedule]]\nname = \"x\"\ncron = \"0 8 * * *\""),
+    (
+        "two_schedules_of_one_name",
+        "version = 1\n[[schedule]]\nname = \"x\"\ncron = \"0 8 * * *\"\nmin_shards = 2\n[[schedule]]\nname = \"x\"\ncron = \"0 9 * * *\"\nmin_shards = 2",
+    ),
+    ("a_pipeline_without_a_stream", "version = 1\n[[pipeline]]\nname = \"orders\""),
+    (
+        "a_key_in_a_table_of_a_pipeline",
+        "version = 1\n[[pipeline]]\nname = \"orders\"\nstream_name = \"orders\"\n[pipeline.consumer]\nmax_task = 3",
+    ),
+    (
+        "a_pipeline_against_the_default",
+        "version = 1\n[stream]\nmin_shards = 4\n[[pipeline]]\nname = \"orders\"\nstream_name = \"orders\"\n[pipeline.stream]\nmax_shards = 3",
+    ),
+    (
+        "two_pipelines_of_one_stream",
+        "version = 1\n[[pipeline]]\nname = \"a\"\nstream_name = \"orders\"\n[[pipeline]]\nname = \"b\"\nstream_name = \"orders\"",
+    ),
 ];
 
 #[test]
@@ -113,5 +184,5 @@ fn hostile_texts_are_refused_and_never_panic() {
         assert!(Policy::parse(text).is_err(), "{text:?}");
     }
     let long = format!("version = 1\n# {}", "x".repeat(1 << 20));
-    assert!(error(&long).contains("longer than 64 KiB"));
+    assert!(error(&long).contains("longer than 256 KiB"));
 }

@@ -1,121 +1,194 @@
-//! Reads the text of a policy, table by table, and remembers where each key stands.
+//! Reads the text of a policy, table by table.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use super::{
-    Policy, PolicyError, VERSION,
+    Policy, PolicyError, PolicyFile, VERSION, checks,
+    pipelines::{PipelineNames, PipelineSpec},
+    places::{Places, Scope},
     section::{Section, SetError},
     value::Value as _,
 };
 
-/// Far more than any policy needs, and well below the 400 KB of a DynamoDB item.
-const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// Room for hundreds of pipelines, and well below the 400 KB of a DynamoDB item.
+const TEXT_BYTES_MAX: usize = 256 * 1024;
 
-const TABLES: &str = "version, [stream], [producer], [consumer], [guard]";
+/// The tables of a policy, whoever's it is.
+const TABLES: [&str; 5] = ["stream", "producer", "consumer", "guard", "schedule"];
 
-/// Where the values of keys stand in the text, by `table.key`.
-type Places = BTreeMap<String, Range<usize>>;
-
-struct Document<'a> {
-    text: &'a str,
-    places: Places,
-}
-
-pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
-    let mut document = Document { text, places: Places::new() };
+pub(super) fn parse(text: &str) -> Result<PolicyFile, PolicyError> {
+    let mut reader = Reader { places: Places::new(text) };
     if text.len() > TEXT_BYTES_MAX {
-        return Err(document.error(0..0, format!("the policy is longer than {} KiB", TEXT_BYTES_MAX / 1024)));
+        return Err(reader.error(0..0, format!("the policy is longer than {} KiB", TEXT_BYTES_MAX / 1024)));
     }
     let root = DeTable::parse(text)
-        .map_err(|error| document.error(error.span().unwrap_or_default(), error.message().to_owned()))?;
-    let mut policy = Policy::default();
-    let mut versioned = false;
-    for (key, value) in root.get_ref() {
-        match key.get_ref().as_ref() {
-            "version" => {
-                document.version(value.span(), value.get_ref())?;
-                versioned = true;
-            }
-            "stream" => document.table(&mut policy.stream, value.span(), value.get_ref())?,
-            "producer" => document.table(&mut policy.producer, value.span(), value.get_ref())?,
-            "consumer" => document.table(&mut policy.consumer, value.span(), value.get_ref())?,
-            "guard" => document.table(&mut policy.guard, value.span(), value.get_ref())?,
-            unknown => {
-                let message = format!("unknown key `{unknown}`");
-                return Err(PolicyError::new(text, key.span(), message, Some(TABLES.to_owned())));
-            }
+        .map_err(|error| reader.error(error.span().unwrap_or_default(), error.message().to_owned()))?;
+    let root = root.get_ref();
+    let policy = reader.policy(Scope::File, Policy::default(), root, &["version", "pipeline"])?;
+    reader.version(root.get("version"))?;
+    let mut file = PolicyFile { policy, pipelines: Vec::new() };
+    if let Some(pipelines) = root.get("pipeline") {
+        for (index, (_, table)) in reader.list("pipeline", pipelines)?.into_iter().enumerate() {
+            let pipeline = reader.pipeline(Scope::Pipeline(index), &file.policy, table)?;
+            file.pipelines.push(pipeline);
         }
     }
-    if !versioned {
-        let message = "the policy does not state its version".to_owned();
-        return Err(PolicyError::new(text, 0..0, message, Some(format!("version = {VERSION} as its first line"))));
-    }
-    document.check(&policy)?;
-    Ok(policy)
+    checks::check(&file, &reader.places)?;
+    Ok(file)
 }
 
-impl Document<'_> {
-    fn version(&self, span: Range<usize>, value: &DeValue<'_>) -> Result<(), PolicyError> {
-        if u32::read(value) == Some(VERSION) {
+struct Reader<'a> {
+    places: Places<'a>,
+}
+
+impl Reader<'_> {
+    fn version(&self, value: Option<&Spanned<DeValue<'_>>>) -> Result<(), PolicyError> {
+        let Some(value) = value else {
+            let message = "the policy does not state its version";
+            return Err(self.places.error(0..0, message, Some(format!("version = {VERSION} as its first line"))));
+        };
+        if u32::read(value.get_ref()) == Some(VERSION) {
             return Ok(());
         }
         let message = format!("this program reads policies of version {VERSION}");
-        Err(PolicyError::new(self.text, span, message, Some(VERSION.to_string())))
+        Err(self.places.error(value.span(), message, Some(VERSION.to_string())))
     }
 
-    fn table<S: Section>(
+    /// The tables of a policy over what they are where nothing is said. The `other` keys are the caller's.
+    fn policy(
         &mut self,
-        section: &mut S,
-        span: Range<usize>,
-        value: &DeValue<'_>,
-    ) -> Result<(), PolicyError> {
-        let Some(table) = value.as_table() else {
-            return Err(self.error(span, format!("`{}` is a table: write [{}] above its keys", S::TABLE, S::TABLE)));
-        };
+        scope: Scope,
+        mut policy: Policy,
+        table: &DeTable<'_>,
+        other: &[&str],
+    ) -> Result<Policy, PolicyError> {
         for (key, value) in table {
-            let name = key.get_ref().as_ref();
-            section.set(name, value.get_ref()).map_err(|error| match error {
-                SetError::UnknownKey => {
-                    let keys: Vec<_> = S::keys().iter().map(|key| key.name).collect();
-                    let message = format!("unknown key `{name}` in [{}]", S::TABLE);
-                    PolicyError::new(self.text, key.span(), message, Some(keys.join(", ")))
+            match key.get_ref().as_ref() {
+                "stream" => self.section(scope, &mut policy.stream, value, &[])?,
+                "producer" => self.section(scope, &mut policy.producer, value, &[])?,
+                "consumer" => self.section(scope, &mut policy.consumer, value, &[])?,
+                "guard" => {
+                    self.section(scope, &mut policy.guard, value, &["freeze"])?;
+                    if let Some(freezes) = value.get_ref().as_table().and_then(|guard| guard.get("freeze")) {
+                        policy.freezes = self.sections(scope, freezes)?;
+                    }
                 }
-                SetError::WrongValue { allowed } => {
-                    let message = format!("`{name}` cannot have this value");
-                    PolicyError::new(self.text, value.span(), message, Some(allowed))
+                "schedule" => policy.schedules = self.sections(scope, value)?,
+                name if other.contains(&name) => {}
+                name => {
+                    let known = [other, &TABLES[..]].concat();
+                    let table = matches!(scope, Scope::Pipeline(_)).then_some("[pipeline]");
+                    return Err(self.places.unknown(key.span(), name, table, &known));
                 }
-            })?;
-            self.places.insert(format!("{}.{name}", S::TABLE), value.span());
+            }
+        }
+        Ok(policy)
+    }
+
+    fn pipeline(
+        &mut self,
+        scope: Scope,
+        defaults: &Policy,
+        table: &Spanned<DeValue<'_>>,
+    ) -> Result<PipelineSpec, PolicyError> {
+        let keys = PipelineNames::keys();
+        let names: Vec<_> = keys.iter().map(|key| key.name).collect();
+        let Some(entries) = table.get_ref().as_table() else { return Err(self.no_table(table.span(), "pipeline")) };
+        let policy = self.policy(scope, defaults.clone(), entries, &names)?;
+        let mut own = PipelineNames::default();
+        for (key, value) in entries.iter().filter(|(key, _)| names.contains(&key.get_ref().as_ref())) {
+            self.set(&mut own, "[pipeline]", key, value)?;
+            self.places.note(scope, key.get_ref(), value.span());
+        }
+        self.needed::<PipelineNames>(table.span(), "pipeline", entries)?;
+        Ok(PipelineSpec::new(own, policy))
+    }
+
+    /// A table over what it is where nothing is said. The `other` keys are the caller's.
+    fn section<S: Section>(
+        &mut self,
+        scope: Scope,
+        section: &mut S,
+        value: &Spanned<DeValue<'_>>,
+        other: &[&str],
+    ) -> Result<(), PolicyError> {
+        let written = scope.written(S::TABLE);
+        let Some(table) = value.get_ref().as_table() else { return Err(self.no_table(value.span(), &written)) };
+        for (key, value) in table.iter().filter(|(key, _)| !other.contains(&key.get_ref().as_ref())) {
+            self.set(section, &written, key, value)?;
+            self.places.note(scope, &format!("{}.{}", S::TABLE, key.get_ref()), value.span());
         }
         Ok(())
     }
 
-    /// What two keys must agree on. The error points at whichever of the two was written, the first by preference.
-    fn check(&self, policy: &Policy) -> Result<(), PolicyError> {
-        let Policy { stream, producer, consumer, guard } = policy;
-        self.ordered("stream", ("min_shards", stream.min_shards.0), ("max_shards", stream.max_shards.0))?;
-        self.ordered("producer", ("min_tasks", producer.min_tasks.0), ("max_tasks", producer.max_tasks.0))?;
-        self.ordered("consumer", ("min_tasks", consumer.min_tasks.0), ("max_tasks", consumer.max_tasks.0))?;
-        let (reserved, reshards) = (guard.reserved_for_up, guard.daily_reshards);
-        self.ordered("guard", ("reserved_for_up", reserved), ("daily_reshards", reshards))
+    /// A list of tables, each over its defaults.
+    fn sections<S: Section>(&mut self, scope: Scope, value: &Spanned<DeValue<'_>>) -> Result<Vec<S>, PolicyError> {
+        let written = scope.written(S::TABLE);
+        let mut sections = Vec::new();
+        for (index, (table, spanned)) in self.list(&written, value)?.into_iter().enumerate() {
+            let mut section = S::default();
+            for (key, value) in table {
+                self.set(&mut section, &format!("[{written}]"), key, value)?;
+                self.places.note(scope, &format!("{}.{index}.{}", S::TABLE, key.get_ref()), value.span());
+            }
+            self.needed::<S>(spanned.span(), &written, table)?;
+            sections.push(section);
+        }
+        Ok(sections)
     }
 
-    fn ordered(&self, table: &str, low: (&str, u32), high: (&str, u32)) -> Result<(), PolicyError> {
-        if low.1 <= high.1 {
-            return Ok(());
+    /// The tables of a list, each also with its place.
+    fn list<'t, 'd>(
+        &self,
+        written: &str,
+        value: &'t Spanned<DeValue<'d>>,
+    ) -> Result<Vec<(&'t DeTable<'d>, &'t Spanned<DeValue<'d>>)>, PolicyError> {
+        let wrong =
+            |span| self.error(span, format!("`{written}` is a list: write [[{written}]] above each of its tables"));
+        let entries = value.get_ref().as_array().ok_or_else(|| wrong(value.span()))?;
+        entries
+            .iter()
+            .map(|entry| Ok((entry.get_ref().as_table().ok_or_else(|| wrong(entry.span()))?, entry)))
+            .collect()
+    }
+
+    fn set<S: Section>(
+        &self,
+        section: &mut S,
+        written: &str,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<(), PolicyError> {
+        let name = key.get_ref().as_ref();
+        section.set(name, value.get_ref()).map_err(|error| match error {
+            SetError::UnknownKey => {
+                let keys: Vec<_> = S::keys().iter().map(|key| key.name).collect();
+                self.places.unknown(key.span(), name, Some(written), &keys)
+            }
+            SetError::WrongValue { allowed } => {
+                self.places.error(value.span(), format!("`{name}` cannot have this value"), Some(allowed))
+            }
+        })
+    }
+
+    fn needed<S: Section>(&self, span: Range<usize>, written: &str, table: &DeTable<'_>) -> Result<(), PolicyError> {
+        match S::NEEDED.iter().find(|needed| !table.contains_key(**needed)) {
+            Some(missing) => Err(self.error(span, format!("[[{written}]] needs `{missing}`"))),
+            None => Ok(()),
         }
-        let place = |key: &str| self.places.get(&format!("{table}.{key}")).cloned();
-        let (span, allowed) = match (place(low.0), place(high.0)) {
-            (Some(span), _) => (span, format!("at most {}, which is {}", high.1, high.0)),
-            (None, span) => (span.unwrap_or_default(), format!("at least {}, which is {}", low.1, low.0)),
-        };
-        let message = format!("{} ({}) is more than {} ({})", low.0, low.1, high.0, high.1);
-        Err(PolicyError::new(self.text, span, message, Some(allowed)))
+    }
+
+    fn no_table(&self, span: Range<usize>, written: &str) -> PolicyError {
+        let last = written.rsplit('.').next().unwrap_or(written);
+        self.error(span, format!("`{last}` is a table: write [{written}] above its keys"))
     }
 
     fn error(&self, span: Range<usize>, message: String) -> PolicyError {
-        PolicyError::new(self.text, span, message, None)
+        self.places.error(span, message, None)
     }
 }

@@ -34,6 +34,13 @@ impl PolicyError {
     }
 }
 
+/// The one of `known` that `name` is probably meant to be.
+pub(super) fn closest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |one: &&str| strsim::damerau_levenshtein(name, one);
+    // A third of the letters may be wrong: fewer would miss a word that was left out, more would guess.
+    known.iter().copied().min_by_key(distance).filter(|one| distance(one) * 3 <= one.len().max(name.len()))
+}
+
 fn floor_char_boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&index| text.is_char_boundary(index)).unwrap_or_default()
 }

@@ -1,19 +1,29 @@
-//! `policy.toml` → [`Policy`]. Pure.
+//! `policy.toml` → [`PolicyFile`]. Pure.
 //!
-//! The keys, their defaults, ranges and descriptions stand once, in [`sections`]; reading, printing and the allowed
-//! values of error messages are made from that table.
+//! The keys, their defaults, ranges and descriptions stand once, in [`sections`], [`schedule`] and [`pipelines`]; reading,
+//! printing and the allowed values of error messages are made from those tables.
 
+mod calendar;
+mod checks;
 mod document;
 mod error;
+mod measure;
+mod pipelines;
+mod places;
+mod print;
+mod schedule;
 mod schema;
 mod section;
 mod sections;
+mod text;
 mod value;
 
+pub use calendar::{Cron, Zone};
 pub use error::PolicyError;
+pub use pipelines::{PipelineNames, PipelineSpec};
+pub use schedule::{Freeze, Schedule};
 pub use sections::{ConsumerPolicy, GuardPolicy, ProducerPolicy, StreamPolicy};
-
-use section::Section as _;
+pub use text::Direction;
 
 /// The version of the policy language.
 pub const VERSION: u32 = 1;
@@ -25,15 +35,24 @@ pub struct Policy {
     pub producer: ProducerPolicy,
     pub consumer: ConsumerPolicy,
     pub guard: GuardPolicy,
+    pub freezes: Vec<Freeze>,
+    pub schedules: Vec<Schedule>,
+}
+
+/// A whole file: the policy of the deployment's own pipeline, which is also the default of the others.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PolicyFile {
+    pub policy: Policy,
+    pub pipelines: Vec<PipelineSpec>,
 }
 
 impl Policy {
-    /// Reads a policy.
+    /// Reads the policy of the deployment's own pipeline. The whole file must be right.
     ///
     /// # Errors
     /// The first error in the text, with its line, a caret and what is allowed there.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        document::parse(text)
+        PolicyFile::parse(text).map(|file| file.policy)
     }
 
     /// The JSON Schema of a policy as TOML.
@@ -45,8 +64,29 @@ impl Policy {
     /// The policy in force as TOML, with every key, each under its description.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let tables =
-            [self.stream.to_toml(), self.producer.to_toml(), self.consumer.to_toml(), self.guard.to_toml()].join("\n");
-        format!("version = {VERSION}\n\n{tables}")
+        PolicyFile { policy: self.clone(), pipelines: Vec::new() }.to_toml()
+    }
+}
+
+impl PolicyFile {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// The first error in the text, with its line, a caret and what is allowed there.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        document::parse(text)
+    }
+
+    /// The file as TOML, with every key, each under its description.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        print::to_toml(self)
+    }
+
+    /// Every key with its value as TOML, in the order in which they are printed: `stream.max_shards`, `8`. Entries of
+    /// lists go by their names: `schedule.office.cron`.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(String, String)> {
+        print::settings(self)
     }
 }

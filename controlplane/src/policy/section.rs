@@ -20,6 +20,9 @@ pub(super) struct Key {
 pub(super) trait Section: Default {
     const TABLE: &'static str;
 
+    /// The keys without which the table means nothing.
+    const NEEDED: &'static [&'static str];
+
     /// Every key, in the order in which it is printed.
     fn keys() -> Vec<Key>;
 
@@ -28,15 +31,6 @@ pub(super) trait Section: Default {
 
     /// The value of a key as TOML.
     fn get(&self, key: &str) -> Option<String>;
-
-    /// The table with every key under its description.
-    fn to_toml(&self) -> String {
-        let lines = Self::keys().into_iter().filter_map(|Key { name, about, .. }| {
-            let value = self.get(name)?;
-            Some(format!("# {about}\n{name} = {value}\n"))
-        });
-        format!("[{}]\n{}", Self::TABLE, lines.collect::<String>())
-    }
 }
 
 /// Why a key could not be set.
@@ -46,25 +40,23 @@ pub(super) enum SetError {
     WrongValue { allowed: String },
 }
 
-/// Reads a value that lies in a range.
-pub(super) fn read_within<T: Value>(value: &DeValue<'_>, low: T, high: T) -> Result<T, SetError> {
+/// Reads a value, in its range where it has one.
+pub(super) fn read<T: Value>(value: &DeValue<'_>, range: Option<&(T, T)>) -> Result<T, SetError> {
     T::read(value)
-        .filter(|read| low <= *read && *read <= high)
-        .ok_or_else(|| SetError::WrongValue { allowed: allowed(low, high) })
+        .filter(|read| range.is_none_or(|range| read.is_within(range)))
+        .ok_or_else(|| SetError::WrongValue { allowed: T::allowed(range) })
 }
 
-/// What may stand at a key with this range.
-pub(super) fn allowed<T: Value>(low: T, high: T) -> String {
-    if T::EXPECTED == bool::EXPECTED {
-        return T::EXPECTED.to_owned();
-    }
-    format!("{}, from {} to {}", T::EXPECTED, low.write(), high.write())
+/// The range of a declaration, which has one or none.
+pub(super) fn range<T, const N: usize>(range: [(T, T); N]) -> Option<(T, T)> {
+    range.into_iter().next()
 }
 
-/// Declares the tables: `/// description` above `key: Type = default, lowest => highest;`.
+/// Declares the tables: `/// description` above `key: Type = default, lowest => highest;`, the range where there is one.
+/// `needs` names the keys that have no default.
 macro_rules! section {
-    ($(#[doc = $intro:literal])+ $name:ident $table:literal {
-        $($(#[doc = $about:literal])+ $key:ident: $type:ty = $default:expr, $low:expr => $high:expr;)+
+    ($(#[doc = $intro:literal])+ $name:ident $table:literal $(needs ($($needed:literal),+))? {
+        $($(#[doc = $about:literal])+ $key:ident: $type:ty = $default:expr $(, $low:expr => $high:expr)?;)+
     }) => {
         $(#[doc = $intro])+
         #[derive(Debug, Clone, PartialEq)]
@@ -80,14 +72,19 @@ macro_rules! section {
 
         impl $crate::policy::section::Section for $name {
             const TABLE: &'static str = $table;
+            const NEEDED: &'static [&'static str] = &[$($($needed),+)?];
 
             fn keys() -> Vec<$crate::policy::section::Key> {
-                vec![$($crate::policy::section::Key {
-                    name: stringify!($key),
-                    about: concat!($($about),+).trim(),
-                    allowed: $crate::policy::section::allowed::<$type>($low, $high),
-                    default: <$type as $crate::policy::value::Value>::write($default),
-                    schema: <$type as $crate::policy::value::Value>::schema($low, $high),
+                use $crate::policy::{section::{Key, range}, value::Value};
+                vec![$({
+                    let range = range::<$type, _>([$(($low, $high))?]);
+                    Key {
+                        name: stringify!($key),
+                        about: concat!($($about),+).trim(),
+                        allowed: <$type as Value>::allowed(range.as_ref()),
+                        default: <$type as Value>::write(&$default),
+                        schema: <$type as Value>::schema(range.as_ref()),
+                    }
                 }),+]
             }
 
@@ -96,18 +93,19 @@ macro_rules! section {
                 key: &str,
                 value: &toml::de::DeValue<'_>,
             ) -> Result<(), $crate::policy::section::SetError> {
+                use $crate::policy::section::{SetError, range, read};
                 match key {
                     $(stringify!($key) => {
-                        self.$key = $crate::policy::section::read_within(value, $low, $high)?;
+                        self.$key = read(value, range::<$type, _>([$(($low, $high))?]).as_ref())?;
                     })+
-                    _ => return Err($crate::policy::section::SetError::UnknownKey),
+                    _ => return Err(SetError::UnknownKey),
                 }
                 Ok(())
             }
 
             fn get(&self, key: &str) -> Option<String> {
                 match key {
-                    $(stringify!($key) => Some($crate::policy::value::Value::write(self.$key)),)+
+                    $(stringify!($key) => Some($crate::policy::value::Value::write(&self.$key)),)+
                     _ => None,
                 }
             }

@@ -4,11 +4,15 @@ use super::section::section;
 use crate::units::{BytesPerSecond, Fraction, Millis, RecordsPerSecond, ShardCount, TaskCount};
 
 /// A stream has at most 10,000 shards (Kinesis quotas, UpdateShardCount).
-const SHARDS_MAX: ShardCount = ShardCount(10_000);
+pub(super) const SHARDS_MAX: ShardCount = ShardCount(10_000);
 /// A service has at most 5,000 tasks (Amazon ECS service quotas).
-const TASKS_MAX: TaskCount = TaskCount(5_000);
+pub(super) const TASKS_MAX: TaskCount = TaskCount(5_000);
 /// Calls of UpdateShardCount that AWS allows in a rolling 24 hours (Kinesis quotas).
 const DAILY_RESHARDS_MAX: u32 = 10;
+
+/// The highest warm throughput of an on-demand stream (Kinesis API reference, UpdateStreamWarmThroughput).
+const WARM_MAX: BytesPerSecond = BytesPerSecond(10.0 * 1024.0 * MIB);
+const MIB: f64 = 1024.0 * 1024.0;
 
 const ZERO: Millis = Millis(0);
 const SECOND: Millis = Millis(1_000);
@@ -27,6 +31,10 @@ section! {
         target_utilization: Fraction = Fraction(0.7), Fraction(0.05) => Fraction(0.95);
         /// From this use on, one shard counts as hot while the stream as a whole is below its target.
         hot_shard_utilization: Fraction = Fraction(0.8), Fraction(0.05) => Fraction(1.0);
+        /// What an on-demand stream should always take without growing first: never less than this, or "off".
+        min_warm_throughput: Option<BytesPerSecond> = None, Some(BytesPerSecond(MIB)) => Some(WARM_MAX);
+        /// Never more than this, or "off" to leave the warm throughput of an on-demand stream alone.
+        max_warm_throughput: Option<BytesPerSecond> = None, Some(BytesPerSecond(MIB)) => Some(WARM_MAX);
     }
 }
 
@@ -40,9 +48,9 @@ section! {
         /// How much of its CPU a producer task should use.
         target_cpu: Fraction = Fraction(0.6), Fraction(0.05) => Fraction(0.95);
         /// How many records clients should offer to one producer task, or "off".
-        target_records: Option<RecordsPerSecond> = None, None => Some(RecordsPerSecond(1e9));
+        target_records: Option<RecordsPerSecond> = None, Some(RecordsPerSecond(1.0)) => Some(RecordsPerSecond(1e9));
         /// How many bytes clients should offer to one producer task, or "off".
-        target_bytes: Option<BytesPerSecond> = None, None => Some(BytesPerSecond(1024.0 * 1024.0 * 1024.0));
+        target_bytes: Option<BytesPerSecond> = None, Some(BytesPerSecond(1.0)) => Some(BytesPerSecond(1024.0 * MIB));
     }
 }
 
@@ -84,9 +92,9 @@ section! {
         /// How long after a change of a task count the next step down waits.
         tasks_down_cooldown: Millis = Millis(300_000), ZERO => DAY;
         /// Whether counts may go down at all.
-        allow_scale_down: bool = true, false => true;
+        allow_scale_down: bool = true;
         /// Decide and record, but change nothing.
-        dry_run: bool = false, false => true;
+        dry_run: bool = false;
         /// Changes of the shard count in a rolling 24 hours. AWS allows 10; while shards refuse writes, those too are used.
         daily_reshards: u32 = 8, 0 => DAILY_RESHARDS_MAX;
         /// How many of these are kept for going up: going down leaves them alone.

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    policy::{self, PolicyFile},
+    policy::{self, WrittenPolicy},
     watch,
 };
 use crate::{
@@ -131,7 +131,7 @@ fn launch(args: &Args, global: &Global) -> Launch {
 }
 
 /// Deploys the stack, puts the policy in force, and waits until records are taken and the control plane steers.
-async fn bring_up(target: &Target, policy: Option<&PolicyFile>, progress: &Progress) -> Result<Outputs> {
+async fn bring_up(target: &Target, policy: Option<&WrittenPolicy>, progress: &Progress) -> Result<Outputs> {
     let (reports, mut events) = Reports::channel();
     let (clients, request, cancel) = (target.clients(), request(target)?, CancellationToken::new());
     let deploying = async {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use controlplane::{policy::Policy, record::ApplyError};
+use controlplane::{policy::PolicyFile, record::ApplyError};
 use serde::Serialize;
 
-use super::{PolicyFile, keys::changes, read};
+use super::{WrittenPolicy, keys::changes, read};
 use crate::{
     clock,
     failure::{Exit, Failure},
@@ -57,16 +57,16 @@ impl Applied {
 }
 
 /// Puts a policy in force on condition that it is still the one that was read here.
-pub(in crate::commands) async fn put(target: &Target, wanted: &PolicyFile) -> Result<Applied> {
+pub(in crate::commands) async fn put(target: &Target, wanted: &WrittenPolicy) -> Result<Applied> {
     let (table, pipeline) = (target.control_table(), target.name.as_str());
     let before = table.policy(pipeline).await?;
     let generation = before.as_ref().map_or(0, |stored| stored.generation);
-    let old = before.map(|stored| Policy::parse(&stored.text)).transpose();
+    let old = before.map(|stored| PolicyFile::parse(&stored.text)).transpose();
     // A stored text that this version cannot read is replaced as a whole.
     let old = old.ok().flatten().unwrap_or_default();
     let applied = table.apply_policy(pipeline, &wanted.text, generation, &person::who(), clock::now()).await;
     match applied {
-        Ok(generation) => Ok(Applied { version: 1, generation, changes: changes(&old, &wanted.policy) }),
+        Ok(generation) => Ok(Applied { version: 1, generation, changes: changes(&old, &wanted.file) }),
         Err(error @ ApplyError::Conflict { .. }) => {
             Err(Failure::refused(error.to_string()).hint("look at `ctl policy show`, then apply again").into())
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use controlplane::policy::Policy;
+use controlplane::policy::PolicyFile;
 use serde::Serialize;
 use similar::TextDiff;
 
@@ -46,16 +46,16 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     let target = Target::resolve(global).await?;
     let stored = target.control_table().policy(target.name.as_str()).await?;
     let generation = stored.as_ref().map_or(0, |stored| stored.generation);
-    let old = stored.as_ref().and_then(|stored| Policy::parse(&stored.text).ok()).unwrap_or_default();
+    let old = stored.as_ref().and_then(|stored| PolicyFile::parse(&stored.text).ok()).unwrap_or_default();
     let (before, after) = match stored {
         Some(stored) => (stored.text, wanted.text),
         // Nobody wrote the defaults down: what differs is seen only where the file, too, is written out.
-        None => (old.to_toml(), wanted.policy.to_toml()),
+        None => (old.to_toml(), wanted.file.to_toml()),
     };
     let document = Document {
         version: 1,
         generation,
-        changes: changes(&old, &wanted.policy),
+        changes: changes(&old, &wanted.file),
         diff: unified(&before, &after, generation, &args.file.display().to_string()),
     };
     Writer::from(args.format).document(&document, || shown(&document.diff))?;

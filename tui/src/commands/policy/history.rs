@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use controlplane::{policy::Policy, record::StoredPolicy};
+use controlplane::{policy::PolicyFile, record::StoredPolicy};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -58,9 +58,9 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
 
 /// Pairs each policy with the one before it. A text that this version cannot read counts as the defaults.
 fn entries(stored: Vec<StoredPolicy>) -> Vec<Entry> {
-    let mut before = Policy::default();
+    let mut before = PolicyFile::default();
     let entry = |StoredPolicy { text, generation, applied_at, applied_by }| {
-        let policy = Policy::parse(&text).unwrap_or_default();
+        let policy = PolicyFile::parse(&text).unwrap_or_default();
         let changes = changes(&before, &policy);
         before = policy;
         Entry { generation, applied_at, applied_by, changes, text }

@@ -16,7 +16,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use crate::{failure::Exit, target::Global};
 
 pub(super) use apply::put;
-pub(super) use file::{PolicyFile, read};
+pub(super) use file::{WrittenPolicy, read};
 
 /// Show, check and change the policy
 #[derive(Debug, ClapArgs)]

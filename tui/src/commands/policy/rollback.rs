@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use controlplane::policy::Policy;
+use controlplane::policy::PolicyFile;
 
-use super::{PolicyFile, put};
+use super::{WrittenPolicy, put};
 use crate::{
     failure::{Exit, Failure},
     output::{FormatArgs, Writer, chain},
@@ -44,10 +44,10 @@ async fn previous(target: &Target) -> Result<u64> {
     previous.ok_or_else(|| Failure::failed("no policy was applied: the defaults are in force").into())
 }
 
-async fn of_generation(target: &Target, generation: u64) -> Result<PolicyFile> {
+async fn of_generation(target: &Target, generation: u64) -> Result<WrittenPolicy> {
     if generation == 0 {
-        let policy = Policy::default();
-        return Ok(PolicyFile { text: policy.to_toml(), policy });
+        let file = PolicyFile::default();
+        return Ok(WrittenPolicy { text: file.to_toml(), file });
     }
     let stored = target.control_table().policy_of_generation(target.name.as_str(), generation).await?;
     let text = match stored {
@@ -57,8 +57,8 @@ async fn of_generation(target: &Target, generation: u64) -> Result<PolicyFile> {
             return Err(failure.hint("`ctl policy history` lists them").into());
         }
     };
-    match Policy::parse(&text) {
-        Ok(policy) => Ok(PolicyFile { text, policy }),
+    match PolicyFile::parse(&text) {
+        Ok(file) => Ok(WrittenPolicy { text, file }),
         Err(error) => {
             let failure = format!("this version cannot read generation {generation}: {}", chain(&error));
             Err(Failure::failed(failure).hint("nothing was changed").into())
