@@ -7,21 +7,26 @@
 //! Pure but for chance, which a seed repeats exactly.
 
 mod chance;
+mod compare;
 mod contender;
 mod faults;
 mod metrics;
 mod physics;
+pub mod prices;
 mod run;
+pub mod score;
 mod timeline;
 pub mod trace;
 mod weir;
 mod world;
 
+pub use compare::{Comparison, Maker, Outcome};
 pub use contender::{Contender, Setup};
 pub use faults::{Fault, Faults, UnknownFault};
 pub use metrics::{MetricMinute, Metrics};
 pub use physics::{Physics, PhysicsError};
 pub use run::Scene;
+pub use score::{Score, Terms};
 pub use timeline::{Call, CallKind, Minute, Timeline};
 pub use trace::Demand;
 pub use weir::{NAME as WEIR, Weir};

@@ -56,6 +56,10 @@ pub struct Physics {
     pub task_start_s: [u32; 2],
     /// From UpdateService until surplus tasks are gone.
     pub task_stop_s: u32,
+    /// vCPU and GiB of memory of a consumer task (the template's default).
+    pub consumer_task_size: [f64; 2],
+    /// vCPU and GiB of memory of a producer task (the template's default).
+    pub producer_task_size: [f64; 2],
     /// Tasks of each service at the start.
     pub tasks_at_start: u32,
 
@@ -115,6 +119,8 @@ impl Default for Physics {
             consumers_poll: true,
             task_start_s: [30, 60],
             task_stop_s: 10,
+            consumer_task_size: [0.5, 1.0],
+            producer_task_size: [0.5, 1.0],
             tasks_at_start: 1,
             reshard_base_s: 30.0,
             reshard_round_s: 30.0,

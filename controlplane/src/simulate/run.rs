@@ -49,7 +49,8 @@ impl Scene {
             }
             minutes.push(world.end_minute(minute, seconds.iter().sum::<f64>() / 60.0));
         }
-        Timeline { minutes }
+        let polls = setup.polls.unwrap_or(self.physics.consumers_poll);
+        Timeline { on_demand: setup.on_demand, fan_out: !polls, minutes }
     }
 }
 

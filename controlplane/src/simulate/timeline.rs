@@ -7,6 +7,10 @@ use crate::decide::{Action, ActionResult, Service};
 /// A run of one contender with one seed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Timeline {
+    /// AWS owned the shard count, and bills by volume.
+    pub on_demand: bool,
+    /// Consumers read with enhanced fan-out, which costs.
+    pub fan_out: bool,
     pub minutes: Vec<Minute>,
 }
 

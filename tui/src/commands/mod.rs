@@ -10,6 +10,7 @@ mod policy;
 mod resume;
 mod role;
 mod send;
+mod simulate;
 mod status;
 mod tail;
 mod teardown;
@@ -58,6 +59,7 @@ enum Command {
     Status(status::Args),
     Explain(explain::Args),
     Policy(policy::Args),
+    Simulate(simulate::Args),
     Pause(pause::Args),
     Resume(resume::Args),
     Teardown(teardown::Args),
@@ -94,6 +96,7 @@ impl Command {
             Self::Status(args) => status::run(args, &global).await,
             Self::Explain(args) => explain::run(args, &global).await,
             Self::Policy(args) => policy::run(args, &global).await,
+            Self::Simulate(args) => simulate::run(args, &global).await,
             Self::Pause(args) => pause::run(args, &global).await,
             Self::Resume(args) => resume::run(args, &global).await,
             Self::Teardown(args) => teardown::run(args, &global).await,

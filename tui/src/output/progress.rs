@@ -31,6 +31,26 @@ impl Progress {
         Self(Some(bar))
     }
 
+    /// Starts to show how many of so many things are done: on a terminal only.
+    pub(crate) fn counting(total: u64, things: &'static str) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let bar = ProgressBar::new(total);
+        if let Ok(style) = ProgressStyle::with_template("{bar:40.cyan} {pos} of {len} {msg}, {eta} left") {
+            bar.set_style(style);
+        }
+        bar.set_message(things);
+        Self(Some(bar))
+    }
+
+    /// So many are done.
+    pub(crate) fn reached(&self, done: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(done);
+        }
+    }
+
     /// Says what is done now.
     pub(crate) fn step(&self, text: impl Into<Cow<'static, str>>) {
         let text = text.into();

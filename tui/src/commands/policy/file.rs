@@ -11,7 +11,7 @@ use crate::failure::Failure;
 #[derive(Debug, Clone)]
 pub(in crate::commands) struct WrittenPolicy {
     pub(super) text: String,
-    pub(super) file: PolicyFile,
+    pub(in crate::commands) file: PolicyFile,
 }
 
 /// Reads a policy. The error of a wrong one shows its line and a caret.

@@ -1,0 +1,103 @@
+//! The result as one page: the charts' data inside, nothing from elsewhere.
+
+use anyhow::Result;
+use controlplane::simulate::{CallKind, Minute, Outcome, Score};
+use serde::Serialize;
+
+use super::document::Document;
+
+/// The page, with a place for the data.
+const PAGE: &str = include_str!("page.html");
+const PLACE: &str = "\"the data\"";
+
+/// Points of a chart: more than a screen has columns, few enough for a small page.
+const POINTS: usize = 1_600;
+
+#[derive(Serialize)]
+struct Data<'a> {
+    load: &'a str,
+    scale: &'a str,
+    start: String,
+    start_ms: i64,
+    minutes: usize,
+    /// Minutes of one point.
+    each: usize,
+    seeds: u32,
+    faults: &'a [&'static str],
+    lag_objective_s: f64,
+    demand: Vec<f64>,
+    policies: Vec<Policy<'a>>,
+}
+
+#[derive(Serialize)]
+struct Policy<'a> {
+    name: &'a str,
+    score: &'a Score,
+    optimum_shard_hours: Option<f64>,
+    optimum_task_hours: Option<f64>,
+    spread: serde_json::Value,
+    shards: Vec<f64>,
+    /// Share of the records that found no room, in percent.
+    throttled: Vec<f64>,
+    lag: Vec<f64>,
+    tasks: Vec<f64>,
+    /// Minutes of the changes of the shard count, and where they went.
+    calls: Vec<(u32, u32)>,
+}
+
+pub(super) fn html(document: &Document) -> Result<String> {
+    let each = document.minutes.div_ceil(POINTS).max(1);
+    let first = document.policies.first().map_or(&[][..], |outcome| &outcome.timeline);
+    let data = Data {
+        load: &document.load,
+        scale: &document.scale,
+        start: document.start.to_string(),
+        start_ms: document.start.as_millisecond(),
+        minutes: document.minutes,
+        each,
+        seeds: document.seeds,
+        faults: &document.faults,
+        lag_objective_s: document.lag_objective_s,
+        demand: points(first, each, highest(|minute| minute.demand_shards)),
+        policies: document.policies.iter().map(|outcome| policy(outcome, each)).collect::<Result<_>>()?,
+    };
+    // A name may hold anything; in a script only the end of the script would matter.
+    let json = serde_json::to_string(&data)?.replace('<', "\\u003c");
+    Ok(PAGE.replace(PLACE, &json))
+}
+
+fn policy(outcome: &Outcome, each: usize) -> Result<Policy<'_>> {
+    let timeline = &outcome.timeline;
+    let refused = |minutes: &[Minute]| {
+        let sum = |of: fn(&Minute) -> f64| minutes.iter().map(of).sum::<f64>();
+        100.0 * sum(|minute| minute.throttled_records) / sum(|minute| minute.records).max(1.0)
+    };
+    let mean = |minutes: &[Minute]| minutes.iter().map(|minute| minute.tasks).sum::<f64>() / minutes.len() as f64;
+    let calls = timeline.iter().flat_map(|minute| &minute.actions);
+    let calls = calls.filter(|call| call.call.reshards() && call.error.is_none());
+    let target = |call: &controlplane::simulate::Call| match call.call {
+        CallKind::UpdateShardCount => call.to,
+        _ => 0,
+    };
+    Ok(Policy {
+        name: &outcome.name,
+        score: &outcome.score,
+        optimum_shard_hours: outcome.optimum_shard_hours,
+        optimum_task_hours: outcome.optimum_task_hours,
+        spread: serde_json::to_value(&outcome.spread)?,
+        shards: points(timeline, each, highest(|minute| minute.shards)),
+        throttled: points(timeline, each, refused),
+        lag: points(timeline, each, highest(|minute| minute.lag_s)),
+        tasks: points(timeline, each, mean),
+        calls: calls.map(|call| (call.at_s / 60, target(call))).collect(),
+    })
+}
+
+fn highest(of: fn(&Minute) -> f64) -> impl Fn(&[Minute]) -> f64 {
+    move |minutes| minutes.iter().map(of).fold(0.0, f64::max)
+}
+
+/// One number for each so many minutes, with three digits.
+fn points(timeline: &[Minute], each: usize, of: impl Fn(&[Minute]) -> f64) -> Vec<f64> {
+    timeline.chunks(each).map(|minutes| (of(minutes) * 1e3).round() / 1e3).collect()
+}

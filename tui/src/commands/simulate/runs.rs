@@ -1,0 +1,125 @@
+//! Runs a comparison on all cores and shows how far it is.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+use clap::Args as ClapArgs;
+use controlplane::{
+    policy::Policy,
+    simulate::{Comparison, Contender, Fault, Faults, Maker, Physics, Scene, Skew, Terms, Weir, prices::Prices},
+};
+
+use super::{document::Document, fault, load::Load};
+use crate::{commands::policy, failure::Failure, output::Progress};
+
+/// The world of a simulation.
+#[derive(Debug, Clone, ClapArgs)]
+pub(in crate::commands) struct WorldArgs {
+    /// How often each is run, with other bursts, delays and accidents; scores are medians
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) seeds: u32,
+    /// What goes wrong, between commas: metrics-delayed, metrics-dropped, metrics-absent, reports-absent, api-throttled,
+    /// controller-restart, hot-key, hot-shard, lost-answers, drift
+    #[arg(long, value_name = "FAULTS", value_delimiter = ',', value_parser = fault)]
+    pub(super) faults: Vec<Fault>,
+    /// Constants of the simulated world that differ, as TOML
+    #[arg(long, value_name = "FILE")]
+    pub(super) physics: Option<PathBuf>,
+    /// Prices of another region, as TOML
+    #[arg(long, value_name = "FILE")]
+    pub(super) prices: Option<PathBuf>,
+}
+
+/// All that a comparison needs.
+pub(in crate::commands) struct Request {
+    pub(super) load: String,
+    pub(super) scale: String,
+    pub(super) scene: Scene,
+    pub(super) terms: Terms,
+    pub(super) policies: Vec<(String, Policy)>,
+    #[expect(dead_code, reason = "rivals come next")]
+    pub(super) rivals: Vec<String>,
+    pub(super) seeds: u32,
+}
+
+/// The policy of a file, or the defaults.
+pub(in crate::commands) fn policy(file: Option<&Path>) -> Result<Policy> {
+    file.map_or_else(|| Ok(Policy::default()), |file| Ok(policy::read(file)?.file.policy))
+}
+
+fn constants<T: Default, E: std::error::Error>(
+    file: Option<&Path>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T> {
+    let Some(file) = file else { return Ok(T::default()) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+    parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())).into())
+}
+
+impl Request {
+    pub(in crate::commands) fn new(args: &WorldArgs, load: Load, policy: Policy, rivals: &[String]) -> Result<Self> {
+        let mut physics = constants(args.physics.as_deref(), Physics::parse)?;
+        let prices = constants(args.prices.as_deref(), Prices::parse)?;
+        if let Some(bytes) = load.record_bytes {
+            physics.kinesis_record_bytes = bytes;
+            physics.user_record_bytes = physics.user_record_bytes.min(bytes);
+        }
+        if let Some(shards) = load.shards {
+            physics.shards_at_start = shards.max(1);
+        }
+        let lag_objective_s = policy.consumer.lag_objective.0 as f64 / 1e3;
+        Ok(Self {
+            load: load.name,
+            scale: load.scale,
+            terms: Terms { lag_objective_s, prices, physics: physics.clone() },
+            scene: Scene { demand: load.demand, physics, faults: Faults::new(&args.faults), skew: Skew::default() },
+            policies: vec![(controlplane::simulate::WEIR.to_owned(), policy)],
+            rivals: rivals.to_vec(),
+            seeds: args.seeds,
+        })
+    }
+
+    fn contenders(&self) -> Vec<Maker<'_>> {
+        let weir = |(name, policy): &(String, Policy)| {
+            let (name, policy) = (name.clone(), policy.clone());
+            let make = move || -> Box<dyn Contender> { Box::new(Weir::named(&name, policy.clone())) };
+            Box::new(make) as Maker<'_>
+        };
+        self.policies.iter().map(weir).collect()
+    }
+}
+
+/// Runs a comparison, or nothing when the person interrupts it.
+pub(in crate::commands) async fn run(request: Request) -> Result<Option<Document>> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let heard = stopped.clone();
+    let listener = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            heard.store(true, Ordering::Relaxed);
+        }
+    });
+    let document = tokio::task::spawn_blocking(move || compare(&request, &stopped)).await;
+    listener.abort();
+    document.context("the simulation failed")
+}
+
+fn compare(request: &Request, stopped: &AtomicBool) -> Option<Document> {
+    let contenders = request.contenders();
+    let runs = contenders.len() as u64 * u64::from(request.seeds);
+    let progress = Progress::counting(runs, "runs");
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let comparison =
+        Comparison { scene: &request.scene, terms: &request.terms, contenders, seeds: request.seeds.into(), threads };
+    let outcomes = comparison.run(&|done| {
+        progress.reached(done as u64);
+        !stopped.load(Ordering::Relaxed)
+    })?;
+    Some(Document::new(request, outcomes))
+}

@@ -1,0 +1,65 @@
+//! The scores as a table for people.
+
+use controlplane::simulate::Outcome;
+
+use super::document::Document;
+use crate::output::Table;
+
+const HEADER: [&str; 12] = [
+    "policy",
+    "throttled",
+    "lost",
+    "lag p50",
+    "p99",
+    "max",
+    "shard-hours",
+    "task-hours",
+    "dollars",
+    "calls",
+    "in 24 h",
+    "reversals",
+];
+
+pub(super) fn text(document: &Document) -> String {
+    let mut table = Table::new(&HEADER);
+    for outcome in &document.policies {
+        table.row(cells(outcome).each_ref().map(String::as_str));
+    }
+    format!("{}\n\n{table}", heading(document))
+}
+
+fn heading(document: &Document) -> String {
+    let days = document.minutes as f64 / 1440.0;
+    let seeds =
+        if document.seeds == 1 { "one seed".to_owned() } else { format!("medians of {} seeds", document.seeds) };
+    let faults = if document.faults.is_empty() { String::new() } else { format!("; {}", document.faults.join(", ")) };
+    format!("{}: {days:.1} days from {}; {}; {seeds}{faults}", document.load, document.start, document.scale)
+}
+
+fn cells(outcome: &Outcome) -> [String; 12] {
+    let score = &outcome.score;
+    [
+        outcome.name.clone(),
+        format!("{} %", short(score.throttled_pct)),
+        format!("{} %", short(score.lost_pct)),
+        format!("{:.1} s", score.lag_p50_s),
+        format!("{:.1} s", score.lag_p99_s),
+        format!("{:.0} s", score.lag_max_s),
+        format!("{:.0}", score.shard_hours),
+        format!("{:.0}", score.task_hours),
+        format!("{:.2}", score.dollars),
+        format!("{:.0}", score.calls),
+        format!("{:.0}", score.calls_max_24h),
+        format!("{:.0}", score.reversals),
+    ]
+}
+
+/// Two significant digits of small shares, so that 0.004 does not look like nothing.
+fn short(percent: f64) -> String {
+    match percent {
+        0.0 => "0".to_owned(),
+        small if small < 0.0005 => "<0.001".to_owned(),
+        small if small < 0.1 => format!("{small:.3}"),
+        percent => format!("{percent:.2}"),
+    }
+}

@@ -1,0 +1,83 @@
+//! `ctl simulate` from the outside: what it prints is enough to check it.
+
+use assert_cmd::Command;
+use controlplane::simulate::{Minute, Physics, Score, Terms, Timeline, prices::Prices};
+use serde_json::Value;
+
+fn simulate(arguments: &[&str]) -> Command {
+    let state = std::env::temp_dir();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ctl"));
+    command.env_clear().env("HOME", &state).env("WEIR_STATE_DIR", &state).arg("simulate").args(arguments);
+    command
+}
+
+fn stdout(arguments: &[&str]) -> String {
+    let assert = simulate(arguments).assert().success();
+    String::from_utf8(assert.get_output().stdout.clone()).expect("UTF-8")
+}
+
+/// The timeline of a policy's typical seed, and what was said of it.
+fn check(document: &Value, policy: &Value) {
+    let minutes: Vec<Minute> = serde_json::from_value(policy["timeline"].clone()).expect("a timeline");
+    let timeline = Timeline { minutes, ..Timeline::default() };
+    let terms = Terms {
+        lag_objective_s: document["lag_objective_s"].as_f64().expect("an objective"),
+        prices: serde_json::from_value::<Prices>(document["prices"].clone()).expect("prices"),
+        physics: serde_json::from_value::<Physics>(document["physics"].clone()).expect("constants"),
+    };
+    let seed = policy["timeline_seed"].as_u64().expect("a seed") as usize;
+    let said: Score = serde_json::from_value(policy["seeds"][seed - 1].clone()).expect("a score");
+    let recomputed = Score::of(&timeline, &terms);
+    for ((name, said), recomputed) in Score::NAMES.iter().zip(said.values()).zip(recomputed.values()) {
+        assert!((said - recomputed).abs() <= 1e-9 * said.abs().max(1.0), "{name}: {said} and not {recomputed}");
+    }
+}
+
+#[test]
+fn every_score_follows_from_the_timeline_that_is_written_out() {
+    let arguments = ["--shape", "step", "--days", "1", "--seeds", "2", "--output", "json"];
+    let document: Value = serde_json::from_str(&stdout(&arguments)).expect("JSON");
+    let policies = document["policies"].as_array().expect("policies");
+    assert_eq!(policies[0]["name"], "weir");
+    for policy in policies {
+        check(&document, policy);
+        let medians = Score::NAMES.iter().map(|name| policy[*name].as_f64().expect("a number"));
+        assert!(medians.sum::<f64>().is_finite());
+    }
+    let first = &policies[0]["timeline"][0];
+    for key in ["minute", "demand_shards", "shards", "throttled_records", "lag_s", "tasks", "actions"] {
+        assert!(first.get(key).is_some(), "{key} in {first}");
+    }
+}
+
+#[test]
+fn the_same_command_prints_the_same_table() {
+    let arguments = ["--shape", "flash-crowd", "--days", "1", "--seeds", "1", "--faults", "api-throttled,drift"];
+    let table = stdout(&arguments);
+    assert!(table.contains("weir"), "{table}");
+    assert!(table.starts_with("flash-crowd: 1.0 days from 1970-01-01T00:00:00Z; "), "{table}");
+    assert_eq!(table, stdout(&arguments));
+}
+
+#[test]
+fn the_page_needs_nothing_from_elsewhere() {
+    let page = stdout(&["--shape", "square", "--days", "1", "--seeds", "1", "--output", "html"]);
+    assert!(page.starts_with("<!doctype html>"));
+    assert!(!page.contains("\"the data\"") && page.contains("\"demand\":["));
+    for reference in ["src=", "href=", "@import", "url("] {
+        assert!(!page.contains(reference), "{reference}");
+    }
+}
+
+#[test]
+fn mistakes_are_answered_with_what_is_allowed() {
+    let complaint = |arguments: &[&str]| {
+        let assert = simulate(arguments).assert().code(2).stdout("");
+        String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+    };
+    assert!(complaint(&["--days", "1"]).contains("--trace"));
+    assert!(complaint(&["--shape", "circle"]).contains("flash-crowd"));
+    assert!(complaint(&["--shape", "step", "--faults", "rain"]).contains("metrics-delayed"));
+    assert!(complaint(&["--shape", "step", "--scale", "12"]).contains("peak=12shards"));
+    assert!(complaint(&["--trace", "/nowhere.csv"]).contains("/nowhere.csv"));
+}
