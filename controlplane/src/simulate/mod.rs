@@ -11,6 +11,7 @@ mod compare;
 mod contender;
 mod faults;
 mod metrics;
+pub mod optimum;
 mod physics;
 pub mod prices;
 mod run;

@@ -21,6 +21,9 @@ pub struct Bursts {
 }
 
 impl Bursts {
+    /// No second has more than this times its minute's mean.
+    pub const HIGHEST: f64 = BURST_QUANTILES[BURST_QUANTILES.len() - 1].1;
+
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { seed }
