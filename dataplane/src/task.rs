@@ -32,7 +32,13 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Task {
     pub(crate) id: String,
     limits: Limits,
-    resources: Mutex<Resources>,
+    sample: Mutex<Sample>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sample {
+    resources: Resources,
+    cpus: Option<f64>,
 }
 
 /// The part of the agent's answer that is used here.
@@ -71,13 +77,18 @@ impl Task {
         Self {
             id: id.map_or_else(|| Uuid::new_v4().simple().to_string(), str::to_owned),
             limits: metadata.limits,
-            resources: Mutex::default(),
+            sample: Mutex::default(),
         }
     }
 
     /// The latest sample.
     pub(crate) fn resources(&self) -> Resources {
-        *self.resources.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sample.lock().unwrap_or_else(PoisonError::into_inner).resources
+    }
+
+    /// CPU time used per second, whatever the limit.
+    pub(crate) fn cpus(&self) -> Option<f64> {
+        self.sample.lock().unwrap_or_else(PoisonError::into_inner).cpus
     }
 
     /// Samples the process once a second.
@@ -100,16 +111,22 @@ impl Task {
                 memory_bytes: Some(process.memory()),
                 memory_limit_bytes: self.limits.memory_mib.map(|mib| mib << 20),
             };
-            *self.resources.lock().unwrap_or_else(PoisonError::into_inner) = resources;
+            let sample = Sample { resources, cpus: cpus(&history) };
+            *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = sample;
         }
     }
 }
 
-/// CPU time used between the first and the last sample, as a share of what the limit allows.
-fn cpu_fraction(history: &VecDeque<(Instant, Duration)>, vcpus: Option<f64>) -> Option<f64> {
+/// CPU time used per second between the first and the last sample.
+fn cpus(history: &VecDeque<(Instant, Duration)>) -> Option<f64> {
     let ((since, before), (now, after)) = (history.front()?, history.back()?);
-    let allowed = now.saturating_duration_since(*since).as_secs_f64() * vcpus.filter(|vcpus| *vcpus > 0.0)?;
-    (allowed > 0.0).then(|| after.saturating_sub(*before).as_secs_f64() / allowed)
+    let passed = now.saturating_duration_since(*since).as_secs_f64();
+    (passed > 0.0).then(|| after.saturating_sub(*before).as_secs_f64() / passed)
+}
+
+/// The same as a share of what the limit allows.
+fn cpu_fraction(history: &VecDeque<(Instant, Duration)>, vcpus: Option<f64>) -> Option<f64> {
+    Some(cpus(history)? / vcpus.filter(|vcpus| *vcpus > 0.0)?)
 }
 
 async fn read(url: &str) -> Result<Metadata, String> {

@@ -8,12 +8,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) enum Count {
     Refused,
     Expired,
+    Taken,
+    HandedOver,
+    Lost,
+    TableReads,
+    TableWrites,
 }
 
 /// Name and meaning of each, in their order.
-const NAMES: [(&str, &str); 2] = [
+const NAMES: [(&str, &str); 7] = [
     ("reads_refused", "Calls that a shard refused, and subscriptions that were refused or cut"),
     ("iterators_expired", "Shard iterators that had become too old"),
+    ("leases_taken", "Leases taken, or received from another worker"),
+    ("leases_handed_over", "Leases that another worker asked for"),
+    ("leases_lost", "Leases that others took without asking, or that could not be renewed"),
+    ("lease_table_reads", "Scan and GetItem requests to the lease table"),
+    ("lease_table_writes", "PutItem, UpdateItem and DeleteItem requests to the lease table"),
 ];
 
 #[derive(Debug, Default)]

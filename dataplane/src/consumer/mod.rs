@@ -33,7 +33,7 @@ use uuid::Uuid;
 
 use self::{
     fetch::Prefetch,
-    lease::Table,
+    lease::{OURS, Table},
     metrics::Status,
     process::{Exec, Log, Processor},
     stats::Stats,
@@ -116,7 +116,7 @@ impl Consumer {
             stats: stats.clone(),
             stopping: stopping.clone(),
         };
-        let page = admin::router(task, Arc::new(status));
+        let page = admin::router(task.clone(), Arc::new(status));
         background.spawn(http::serve(admin, page, admin::CONNECTIONS_MAX, ended.clone()));
         let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
         background.spawn({
@@ -129,10 +129,11 @@ impl Consumer {
         let (retrieval, reason) = fetch::choose(&kinesis, &settings).await;
         tracing::info!(retrieval = retrieval.name(), reason, "how shards are read");
         stats.set_retrieval(retrieval.name(), reason);
-        let table = Table::new(aws_sdk_dynamodb::Client::new(&config), settings.application.clone());
+        let table = aws_sdk_dynamodb::Client::new(&config);
+        let table = Table::new(table, settings.application.clone(), stats.counts().clone());
         let worker = Worker {
-            id,
             workplace: Arc::new(Workplace {
+                worker: id,
                 kinesis,
                 reading: reading(&config),
                 retrieval,
@@ -142,6 +143,7 @@ impl Consumer {
                 prefetch: Prefetch::new((settings.prefetch_mib as usize) << 20),
                 lease_duration: settings.lease_duration,
                 stats,
+                task,
             }),
             initial_position: settings.initial_position,
             create_table: settings.create_lease_table,
@@ -188,5 +190,5 @@ async fn work(worker: Worker, stop_timeout: Duration, stopping: CancellationToke
 
 /// The task's id with something random: a process that is started again in its task is another worker.
 fn worker_id(task: &Task) -> String {
-    format!("{}:{}", task.id, Uuid::new_v4().simple())
+    format!("{OURS}{}/{}", task.id, Uuid::new_v4().simple())
 }

@@ -28,7 +28,7 @@ pub struct Settings {
     #[arg(long, env = "WEIR_INITIAL_POSITION", default_value = "trim-horizon")]
     pub initial_position: InitialPosition,
     /// Time without a sign of life after which a worker's leases are taken by others
-    #[arg(long, env = "WEIR_LEASE_DURATION", default_value = "6s", value_parser = duration)]
+    #[arg(long, env = "WEIR_LEASE_DURATION", default_value = "5s", value_parser = lease_duration)]
     pub lease_duration: Duration,
     /// How shards are read
     #[arg(long, env = "WEIR_RETRIEVAL", default_value = "auto")]
@@ -42,6 +42,17 @@ pub struct Settings {
     /// Most bytes of records fetched and not yet processed, in MiB. Divided among the leases held, 512 KiB each at least
     #[arg(long, env = "WEIR_PREFETCH_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=16384))]
     pub prefetch_mib: u32,
+}
+
+/// A duration that leaves time for three renewals, each with the SDK's first retry.
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_secs(1);
+    let read = duration(text)?;
+    if read < LEAST {
+        Err("a lease lasts 1s at least: it is renewed three times in that time".to_owned())
+    } else {
+        Ok(read)
+    }
 }
 
 /// What is done with each record.

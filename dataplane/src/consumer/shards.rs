@@ -1,9 +1,13 @@
 //! Looks up the shards of a stream and creates the leases that they need.
 
+use std::{collections::BTreeSet, future};
+
 use aws_sdk_kinesis::{
     Client,
     types::{ChildShard, Shard as ListedShard},
 };
+
+use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     checkpoint::Checkpoint,
@@ -22,27 +26,62 @@ pub(crate) enum SyncError {
     Table(#[from] TableError),
 }
 
+/// What a synchronisation came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Synchronised {
+    InLine,
+    Created,
+    /// Another worker creates leases in this moment.
+    OthersAreAtIt,
+}
+
+/// Leases that are created at the same time.
+const CREATIONS: usize = 32;
+
 /// Creates the missing leases of a stream, and removes those of shards that it has no more. `ledger` is what the
 /// table holds.
+///
+/// Whoever creates the first one creates them all: fifty workers that start at once write each lease once.
 pub(crate) async fn synchronise(
     kinesis: &Client,
     stream: &str,
     table: &Table,
     ledger: &Ledger,
     initial: InitialPosition,
-) -> Result<usize, SyncError> {
+) -> Result<Synchronised, SyncError> {
     let shards = list(kinesis, stream).await.map_err(SyncError::List)?;
     let leased = ledger.leases().map(|lease| lease.shard_id.as_str()).collect();
     let missing = sync::missing_leases(&shards, &leased, initial);
-    for lease in &missing {
-        tracing::info!(shard = lease.shard_id, at = %lease.checkpoint, "creating a lease");
-        table.create(lease).await?;
+    if let Some((first, rest)) = missing.split_first() {
+        if !table.create(first).await? {
+            return Ok(Synchronised::OthersAreAtIt);
+        }
+        tracing::info!(leases = missing.len(), first = first.shard_id, at = %first.checkpoint, "creating leases");
+        create(table, rest).await?;
     }
     for shard_id in sync::outlived_leases(&shards, ledger.leases()) {
         tracing::info!(shard = shard_id, "removing the lease of a shard that is no more");
         table.delete(&shard_id).await?;
     }
-    Ok(missing.len())
+    Ok(if missing.is_empty() { Synchronised::InLine } else { Synchronised::Created })
+}
+
+/// Creates leases, children after their parents: a child that is seen without its parent would be read too early.
+async fn create(table: &Table, leases: &[Lease]) -> Result<(), TableError> {
+    let new: BTreeSet<_> = leases.iter().map(|lease| lease.shard_id.as_str()).collect();
+    let (children, parents): (Vec<_>, Vec<_>) =
+        leases.iter().partition(|lease| lease.parents.iter().any(|parent| new.contains(parent.as_str())));
+    let parents: Vec<Lease> = parents.into_iter().cloned().collect();
+    let shared = table.clone();
+    let creations = stream::iter(parents).map(move |lease| {
+        let table = shared.clone();
+        async move { table.create(&lease).await }
+    });
+    creations.buffer_unordered(CREATIONS).try_for_each(|_| future::ready(Ok(()))).await?;
+    for child in children {
+        table.create(child).await?;
+    }
+    Ok(())
 }
 
 /// Creates the leases of shards that take over from one that has ended. They start at their first record.

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::counts::{Count, Counts};
+use super::{
+    counts::{Count, Counts},
+    lease::Load,
+};
 use crate::{
     rate::{Flow, WINDOW_SECONDS, Window},
     report::{ConsumerReport, LeaseReport},
@@ -88,11 +91,26 @@ impl Stats {
         lock(&self.processed).add(now, records, bytes);
     }
 
+    /// What a lease costs: its bytes, and its part of the CPU time by how busy it is. `None` while it is held for less
+    /// than a window.
+    pub(crate) fn load(&self, lease: &LeaseStats, held_since: Instant, cpus: Option<f64>) -> Option<Load> {
+        let now = Instant::now();
+        if now.saturating_duration_since(held_since).as_secs() < WINDOW_SECONDS {
+            return None;
+        }
+        let leases = lock(&self.leases).clone();
+        let busy = |lease: &LeaseStats| lock(&lease.figures).busy.per_second(now)[0];
+        let all: f64 = leases.values().map(|lease| busy(lease)).sum();
+        let share = if all > 0.0 { busy(lease) / all } else { 0.0 };
+        let kilobytes_per_second = lock(&lease.figures).processed.rate(now).bytes_per_second / 1024.0;
+        Some(Load { kilobytes_per_second, cpus: cpus.unwrap_or(0.0) * share })
+    }
+
     pub(crate) fn set_retrieval(&self, name: &'static str, reason: String) {
         *lock(&self.retrieval) = (name, reason);
     }
 
-    pub(crate) fn counts(&self) -> &Counts {
+    pub(crate) fn counts(&self) -> &Arc<Counts> {
         &self.counts
     }
 

@@ -2,29 +2,38 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures::{StreamExt, stream};
 use tokio::{
     task::{Id, JoinError, JoinSet},
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    lease::{Lease, Ledger, TableError},
+    lease::{How, Lease, Ledger, TableError, View},
     settings::InitialPosition,
-    shards,
-    tenure::{self, Workplace},
+    shards::{self, Synchronised},
+    tenure::{self, Signals, Workplace},
 };
 
 /// How often the shards are looked up when no shard has ended. The children of a shard are created at its end anyway.
 const SYNC_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The table is read so many times in a lease's duration: how fast a release or a death is noticed. A read costs half
-/// a unit for each 4 KiB, which hold about 20 leases.
-const LOOKS: u32 = 6;
+/// The table is read between ten and three times in a lease's duration: how fast a release or a death is noticed.
+const LOOKS: (u32, u32) = (10, 3);
+
+/// A small table is read more often than a large one: looks that come to so many read units a second. A consistent
+/// read costs one for each 4 KiB, which hold about 16 leases.
+const READ_UNITS_PER_SECOND: f64 = 40.0;
+const LEASES_PER_READ_UNIT: f64 = 16.0;
+
+/// The pause after a look that has introduced this worker to the others with its first lease.
+const INTRODUCTION: Duration = Duration::from_millis(250);
+
+/// Leases that are taken at the same time.
+const TAKES: usize = 32;
 
 pub(crate) struct Worker {
-    /// Unique among all workers, past ones included.
-    pub(crate) id: String,
     pub(crate) workplace: Arc<Workplace>,
     pub(crate) initial_position: InitialPosition,
     pub(crate) create_table: bool,
@@ -44,15 +53,12 @@ struct Work {
 struct Held {
     lease: Lease,
     tenure: Id,
-    /// Cancelled to let the reading begin.
-    go: CancellationToken,
+    signals: Signals,
 }
 
 impl Worker {
     /// Works until `stopping`, then until every lease is released.
     pub(crate) async fn run(self, stopping: CancellationToken) {
-        let mut looks = interval(self.workplace.lease_duration / LOOKS);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut work = Work {
             worker: self,
             ledger: Ledger::default(),
@@ -61,37 +67,53 @@ impl Worker {
             synced_at: None,
             stopping,
         };
+        let mut pause = Duration::ZERO;
         loop {
             tokio::select! {
                 () = work.stopping.cancelled() => break,
                 Some(ended) = work.tenures.join_next_with_id() => work.forget(ended),
-                _ = looks.tick() => {}
+                () = sleep(pause) => {}
             }
             let looked = work.look().await;
             work.worker.workplace.stats.set_ready(looked.is_ok());
-            if let Err(error) = looked {
-                tracing::warn!(%error, "cannot work with the lease table");
+            pause = work.pause();
+            match looked {
+                Ok(Look::Introduced) => pause = pause.min(INTRODUCTION),
+                Ok(Look::Done) => {}
+                Err(error) => tracing::warn!(%error, "cannot work with the lease table"),
             }
         }
         while work.tenures.join_next().await.is_some() {}
     }
 }
 
+/// What a look came to.
+enum Look {
+    Done,
+    /// The first lease is taken. There may be more now that others know of this worker.
+    Introduced,
+}
+
 impl Work {
     /// Reads the table, creates and takes what is to be created and taken, and starts what can start.
-    async fn look(&mut self) -> Result<(), TableError> {
+    async fn look(&mut self) -> Result<Look, TableError> {
         self.read().await?;
         let now = Instant::now();
         if self.synced_at.is_none_or(|synced| now.saturating_duration_since(synced) >= SYNC_INTERVAL) {
             self.synchronise(now).await?;
         }
+        let had_none = self.held.is_empty();
         self.take().await?;
-        for held in self.held.values() {
+        for (shard_id, held) in &self.held {
             if self.ledger.parents_are_finished(&held.lease) {
-                held.go.cancel();
+                held.signals.go.cancel();
+            }
+            let wanted = self.ledger.get(shard_id).and_then(|lease| lease.checkpoint_owner.as_deref());
+            if wanted == Some(&self.worker.workplace.worker) {
+                held.signals.wanted.notify_one();
             }
         }
-        Ok(())
+        Ok(if had_none && !self.held.is_empty() { Look::Introduced } else { Look::Done })
     }
 
     async fn read(&mut self) -> Result<(), TableError> {
@@ -113,10 +135,16 @@ impl Work {
         let workplace = &self.worker.workplace;
         let (stream, initial) = (&workplace.stream, self.worker.initial_position);
         match shards::synchronise(&workplace.kinesis, stream, &workplace.table, &self.ledger, initial).await {
-            Ok(created) => {
+            Ok(Synchronised::InLine) => {
                 self.synced_at = Some(now);
-                if created > 0 { self.read().await } else { Ok(()) }
+                Ok(())
             }
+            Ok(Synchronised::Created) => {
+                self.synced_at = Some(now);
+                self.read().await
+            }
+            // Looked at again with the next look.
+            Ok(Synchronised::OthersAreAtIt) => Ok(()),
             Err(error) => {
                 tracing::warn!(%error, stream, "cannot bring the leases in line with the shards");
                 Ok(())
@@ -125,32 +153,38 @@ impl Work {
     }
 
     async fn take(&mut self) -> Result<(), TableError> {
-        let workplace = &self.worker.workplace;
-        let (id, held) = (&self.worker.id, &self.held);
-        let now = Instant::now();
-        let wanted = self.ledger.plan(id, |shard_id| held.contains_key(shard_id), workplace.lease_duration, now);
-        // A lease whose tenure has not ended here yet is not taken a second time.
-        let wanted = wanted.into_iter().filter(|lease| !held.contains_key(&lease.shard_id));
-        for lease in wanted.cloned().collect::<Vec<_>>() {
-            if self.stopping.is_cancelled() {
-                break;
-            }
-            let begun_at = Instant::now();
-            match workplace.table.take(&lease, id).await {
-                Ok(taken) => {
-                    let from = lease.owner.as_deref().unwrap_or("nobody");
-                    tracing::info!(shard = lease.shard_id, from, "took a lease");
-                    let go = CancellationToken::new();
-                    let serving =
-                        tenure::serve(workplace.clone(), taken.clone(), begun_at, go.clone(), self.stopping.clone());
-                    let tenure = self.tenures.spawn(serving).id();
-                    self.held.insert(taken.shard_id.clone(), Held { lease: taken, tenure, go });
-                }
-                Err(TableError::Lost) => tracing::debug!(shard = lease.shard_id, "another worker was faster"),
+        let workplace = self.worker.workplace.clone();
+        let takes = stream::iter(self.plan()).map(move |(lease, how)| take(workplace.clone(), lease, how));
+        let taken: Vec<_> =
+            takes.buffer_unordered(TAKES).take_until(self.stopping.clone().cancelled_owned()).collect().await;
+        for taken in taken {
+            match taken {
+                Ok((lease, begun_at)) => self.serve(lease, begun_at),
+                Err(TableError::Lost) => tracing::debug!("another worker was faster"),
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// The leases to get now. One whose tenure has not ended here yet is not taken a second time.
+    fn plan(&self) -> Vec<(Lease, How)> {
+        let view = View {
+            me: &self.worker.workplace.worker,
+            holds: |shard_id: &str| self.held.contains_key(shard_id),
+            duration: self.worker.workplace.lease_duration,
+            now: Instant::now(),
+        };
+        let plan = self.ledger.plan(&view).into_iter();
+        let plan = plan.filter(|plan| !self.held.contains_key(&plan.lease.shard_id));
+        plan.map(|plan| (plan.lease.clone(), plan.how)).collect()
+    }
+
+    fn serve(&mut self, lease: Lease, begun_at: Instant) {
+        let signals = Signals { stopping: self.stopping.clone(), ..Signals::default() };
+        let serving = tenure::serve(self.worker.workplace.clone(), lease.clone(), begun_at, signals.clone());
+        let tenure = self.tenures.spawn(serving).id();
+        self.held.insert(lease.shard_id.clone(), Held { lease, tenure, signals });
     }
 
     /// A lease whose tenure broke is still in our name, and is taken up again with the next look.
@@ -164,4 +198,23 @@ impl Work {
         };
         self.held.retain(|_, held| held.tenure != id);
     }
+
+    /// Until the next look.
+    fn pause(&self) -> Duration {
+        let duration = self.worker.workplace.lease_duration;
+        let units = (self.ledger.leases().count() as f64 / LEASES_PER_READ_UNIT).ceil();
+        Duration::from_secs_f64(units / READ_UNITS_PER_SECOND).clamp(duration / LOOKS.0, duration / LOOKS.1)
+    }
+}
+
+/// Gets a lease, or asks for it.
+async fn take(workplace: Arc<Workplace>, lease: Lease, how: How) -> Result<(Lease, Instant), TableError> {
+    let begun_at = Instant::now();
+    let taken = match how {
+        How::Take => workplace.table.take(&lease, &workplace.worker).await?,
+        How::Ask => workplace.table.request(&lease, &workplace.worker).await?,
+    };
+    let from = lease.owner.as_deref().unwrap_or("nobody");
+    tracing::info!(shard = lease.shard_id, from, asked = how == How::Ask, "took a lease");
+    Ok((taken, begun_at))
 }

@@ -3,5 +3,6 @@
 mod delivery;
 mod exec;
 mod fan_out;
+mod handover;
 mod ingest;
 mod world;

@@ -173,11 +173,10 @@ impl World {
             "127.0.0.1",
             "--admin-port",
             "0",
-            "--lease-duration",
-            "2s",
             "--create-lease-table",
         ];
-        let settings = ConsumerLine::parse_from([&usual[..], arguments].concat()).settings;
+        let short: &[&str] = if arguments.contains(&"--lease-duration") { &[] } else { &["--lease-duration", "2s"] };
+        let settings = ConsumerLine::parse_from([&usual[..], short, arguments].concat()).settings;
         let output = Output::default();
         let consumer = Consumer::bind(settings, self.sdk.clone(), output.clone()).await?;
         let admin = consumer.admin_address().unwrap();

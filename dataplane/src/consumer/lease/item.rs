@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::Lease;
+use super::{Lease, Load};
 use crate::consumer::checkpoint::{Checkpoint, UnknownPosition};
 
 pub(super) const KEY: &str = "leaseKey";
@@ -12,6 +12,13 @@ pub(super) const OWNER: &str = "leaseOwner";
 pub(super) const COUNTER: &str = "leaseCounter";
 pub(super) const SWITCHES: &str = "ownerSwitchesSinceCheckpoint";
 pub(super) const CHECKPOINT: &str = "checkpoint";
+/// Who may still checkpoint a lease that a KCL 3 or a Weir worker is handing over.
+pub(super) const CHECKPOINT_OWNER: &str = "checkpointOwner";
+/// A KCL 3 writes it too, with six decimals.
+pub(super) const THROUGHPUT: &str = "throughputKBps";
+/// Weir's own attributes, which a KCL keeps and does not look at.
+pub(super) const CPU: &str = "weirCpu";
+pub(super) const RELEASED_BY: &str = "weirReleasedBy";
 pub(super) const SUB_SEQUENCE_NUMBER: &str = "checkpointSubSequenceNumber";
 const PARENTS: &str = "parentShardId";
 const STARTING_HASH_KEY: &str = "startingHashKey";
@@ -49,6 +56,9 @@ pub(super) fn read(item: &Item) -> Result<Option<Lease>, ItemError> {
         hash_keys: text(item, STARTING_HASH_KEY)
             .zip(text(item, ENDING_HASH_KEY))
             .map(|(first, last)| (first.to_owned(), last.to_owned())),
+        checkpoint_owner: text(item, CHECKPOINT_OWNER).map(str::to_owned),
+        load: Load { kilobytes_per_second: fraction(item, THROUGHPUT), cpus: fraction(item, CPU) },
+        released_by: text(item, RELEASED_BY).map(str::to_owned),
     }))
 }
 
@@ -78,6 +88,16 @@ pub(super) fn string(value: &str) -> AttributeValue {
 
 pub(super) fn integer(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
+}
+
+/// Zero for what is not there.
+fn fraction(item: &Item, attribute: &str) -> f64 {
+    let value = item.get(attribute).and_then(|value| value.as_n().ok()?.parse().ok());
+    value.filter(|value: &f64| value.is_finite()).unwrap_or(0.0)
+}
+
+pub(super) fn decimal(value: f64) -> AttributeValue {
+    AttributeValue::N(format!("{value:.6}"))
 }
 
 pub(super) fn text<'a>(item: &'a Item, attribute: &str) -> Option<&'a str> {

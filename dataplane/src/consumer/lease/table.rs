@@ -3,7 +3,7 @@
 //! Items are only ever changed with `UpdateItem` on condition of the counter, so attributes of other KCL versions
 //! stay as they are.
 
-use std::{collections::HashMap, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -22,10 +22,16 @@ use aws_sdk_dynamodb::{
 use tokio::time::sleep;
 
 use super::{
-    Lease,
-    item::{self, CHECKPOINT, COUNTER, Item, KEY, OWNER, SUB_SEQUENCE_NUMBER, SWITCHES},
+    Lease, Load,
+    item::{
+        self, CHECKPOINT, CHECKPOINT_OWNER, COUNTER, CPU, KEY, OWNER, RELEASED_BY, SUB_SEQUENCE_NUMBER, SWITCHES,
+        THROUGHPUT,
+    },
 };
-use crate::consumer::checkpoint::Checkpoint;
+use crate::consumer::{
+    checkpoint::Checkpoint,
+    counts::{Count, Counts},
+};
 
 /// How often a table that is being created is looked at, and how many times.
 const CREATION_POLL: (Duration, u32) = (Duration::from_millis(500), 120);
@@ -35,14 +41,17 @@ const CREATION_POLL: (Duration, u32) = (Duration::from_millis(500), 120);
 pub(crate) struct Table {
     client: Client,
     name: String,
+    counts: Arc<Counts>,
 }
 
 /// What the owner of a lease writes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Change {
     /// The new checkpoint, if it has moved.
     pub(crate) checkpoint: Option<Checkpoint>,
-    /// Whether the lease becomes anybody's.
+    /// What the shard costs now, if that is known.
+    pub(crate) load: Option<Load>,
+    /// Whether the owner lets go: to whom it is handed over, or to anybody.
     pub(crate) release: bool,
 }
 
@@ -51,6 +60,9 @@ pub(crate) struct Change {
 pub(crate) enum TableError {
     #[error("somebody else has written the lease")]
     Lost,
+    /// Another worker of Weir, or a KCL 3 leader, wants the lease to be handed over. This is how it is now.
+    #[error("the lease is to be handed over")]
+    Requested(Box<Lease>),
     #[error("the lease table `{0}` does not exist")]
     Missing(String),
     #[error("the lease table is not available: {0}")]
@@ -58,8 +70,8 @@ pub(crate) enum TableError {
 }
 
 impl Table {
-    pub(crate) fn new(client: Client, name: String) -> Self {
-        Self { client, name }
+    pub(crate) fn new(client: Client, name: String, counts: Arc<Counts>) -> Self {
+        Self { client, name, counts }
     }
 
     /// All leases.
@@ -67,6 +79,7 @@ impl Table {
         // Consistent: a child lease must never be seen without its parent's, or it would start too early.
         let mut pages = self.client.scan().table_name(&self.name).consistent_read(true).into_paginator().items().send();
         let mut leases = Vec::new();
+        self.counts.add(Count::TableReads, 1);
         while let Some(item) = pages.next().await {
             let item = item.map_err(|error| {
                 let missing = error.as_service_error().is_some_and(ScanError::is_resource_not_found_exception);
@@ -80,14 +93,23 @@ impl Table {
         Ok(leases)
     }
 
-    /// Adds a lease unless there is one of its key.
-    pub(crate) async fn create(&self, lease: &Lease) -> Result<(), TableError> {
+    /// One lease as it is now.
+    pub(crate) async fn get(&self, shard_id: &str) -> Result<Option<Lease>, TableError> {
+        self.counts.add(Count::TableReads, 1);
+        let get = self.client.get_item().table_name(&self.name).key(KEY, item::string(shard_id)).consistent_read(true);
+        let item = get.send().await.map_err(|error| unavailable(&error))?.item;
+        item.map_or(Ok(None), |item| item::read(&item).map_err(|error| unavailable(&error)))
+    }
+
+    /// Adds a lease unless there is one of its key. Whether it was added.
+    pub(crate) async fn create(&self, lease: &Lease) -> Result<bool, TableError> {
+        self.counts.add(Count::TableWrites, 1);
         let put = self.client.put_item().table_name(&self.name).set_item(Some(item::write(lease)));
         let put = put.condition_expression(format!("attribute_not_exists({KEY})"));
         match put.send().await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(unavailable(&error)),
         }
@@ -98,53 +120,78 @@ impl Table {
         let switched =
             if lease.owner.as_deref() == Some(worker) { "" } else { " ADD ownerSwitchesSinceCheckpoint :one" };
         let mut update = self
-            .update(lease, &format!("SET {COUNTER} = :next, {OWNER} = :worker REMOVE checkpointOwner{switched}"))
+            .update(
+                lease,
+                &format!("SET {COUNTER} = :next, {OWNER} = :worker REMOVE {CHECKPOINT_OWNER}, {RELEASED_BY}{switched}"),
+            )
             .condition_expression(format!("{COUNTER} = :counter"))
             .expression_attribute_values(":worker", item::string(worker));
         if !switched.is_empty() {
             update = update.expression_attribute_values(":one", item::integer(1));
         }
-        let taken = Lease { owner: Some(worker.to_owned()), counter: lease.counter + 1, ..lease.clone() };
+        let taken = Lease {
+            owner: Some(worker.to_owned()),
+            counter: lease.counter + 1,
+            checkpoint_owner: None,
+            released_by: None,
+            ..lease.clone()
+        };
         self.send(update, &taken).await.map(|()| taken)
     }
 
-    /// Writes what the owner of `lease` has to say. Without a change this is the sign of life.
-    pub(crate) async fn advance(&self, lease: &Lease, change: &Change) -> Result<Lease, TableError> {
-        let (mut sets, mut removes) = (format!("{COUNTER} = :next"), Vec::new());
-        if change.checkpoint.is_some() {
-            sets += &format!(", #checkpoint = :checkpoint, {SUB_SEQUENCE_NUMBER} = :sub, {SWITCHES} = :zero");
-            removes.extend(["pendingCheckpoint", "pendingCheckpointSubSequenceNumber", "pendingCheckpointState"]);
+    /// Asks the owner of a lease to hand it over to `worker`, as the leader of a KCL 3 does: `worker` becomes its owner
+    /// and waits until the old one has written its last checkpoint. The counter stays the old one's to move.
+    pub(crate) async fn request(&self, lease: &Lease, worker: &str) -> Result<Lease, TableError> {
+        self.counts.add(Count::TableWrites, 1);
+        let old = lease.owner.clone().unwrap_or_default();
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key(KEY, item::string(&lease.shard_id))
+            .update_expression(format!("SET {OWNER} = :worker, {CHECKPOINT_OWNER} = :old ADD {SWITCHES} :one"))
+            .condition_expression(format!("{OWNER} = :old AND attribute_not_exists({CHECKPOINT_OWNER})"))
+            .expression_attribute_values(":worker", item::string(worker))
+            .expression_attribute_values(":old", item::string(&old))
+            .expression_attribute_values(":one", item::integer(1));
+        match update.send().await {
+            Ok(_) => Ok(Lease { owner: Some(worker.to_owned()), checkpoint_owner: Some(old), ..lease.clone() }),
+            Err(error) => {
+                let refused =
+                    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception);
+                Err(if refused { TableError::Lost } else { unavailable(&error) })
+            }
         }
-        if change.release {
-            removes.push(OWNER);
-        }
-        let removes = if removes.is_empty() { String::new() } else { format!(" REMOVE {}", removes.join(", ")) };
-        let worker = lease.owner.clone().unwrap_or_default();
-        let mut update = self
-            .update(lease, &format!("SET {sets}{removes}"))
-            // A `checkpointOwner` means that a KCL 3 leader is moving the lease.
-            .condition_expression(format!(
-                "{COUNTER} = :counter AND {OWNER} = :worker AND attribute_not_exists(checkpointOwner)"
-            ))
-            .expression_attribute_values(":worker", item::string(&worker));
-        if let Some(checkpoint) = &change.checkpoint {
-            update = update
-                .expression_attribute_names("#checkpoint", CHECKPOINT)
-                .expression_attribute_values(":checkpoint", item::string(&checkpoint.to_string()))
-                .expression_attribute_values(":sub", item::integer(checkpoint.sub_sequence_number()))
-                .expression_attribute_values(":zero", item::integer(0));
-        }
+    }
+
+    /// Writes what `worker` has to say, who has the lease or is handing it over. Without a change this is the sign of
+    /// life.
+    pub(crate) async fn advance(&self, lease: &Lease, worker: &str, change: &Change) -> Result<Lease, TableError> {
+        let handing_over = lease.checkpoint_owner.as_deref() == Some(worker);
+        let condition = if handing_over {
+            format!("{COUNTER} = :counter AND {CHECKPOINT_OWNER} = :worker")
+        } else {
+            format!("{COUNTER} = :counter AND {OWNER} = :worker AND attribute_not_exists({CHECKPOINT_OWNER})")
+        };
+        let update = self
+            .update(lease, &expression(change, handing_over))
+            .condition_expression(condition)
+            .expression_attribute_values(":worker", item::string(worker));
         let advanced = Lease {
-            owner: lease.owner.clone().filter(|_| !change.release),
+            owner: lease.owner.clone().filter(|_| handing_over || !change.release),
+            checkpoint_owner: lease.checkpoint_owner.clone().filter(|_| !change.release),
+            released_by: (change.release && !handing_over).then(|| worker.to_owned()),
             counter: lease.counter + 1,
             checkpoint: change.checkpoint.clone().unwrap_or_else(|| lease.checkpoint.clone()),
+            load: change.load.unwrap_or(lease.load),
             ..lease.clone()
         };
-        self.send(update, &advanced).await.map(|()| advanced)
+        self.send(values(update, change), &advanced).await.map(|()| advanced)
     }
 
     /// Removes the lease of a shard that no longer exists.
     pub(crate) async fn delete(&self, shard_id: &str) -> Result<(), TableError> {
+        self.counts.add(Count::TableWrites, 1);
         let delete = self.client.delete_item().table_name(&self.name).key(KEY, item::string(shard_id));
         delete.send().await.map(|_| ()).map_err(|error| unavailable(&error))
     }
@@ -187,26 +234,71 @@ impl Table {
     /// Sends an update that turns the lease into `wanted`. A refusal of what is there already means that an earlier
     /// attempt was carried out and its answer lost.
     async fn send(&self, update: UpdateItemFluentBuilder, wanted: &Lease) -> Result<(), TableError> {
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(refused)) if refused.err().is_conditional_check_failed_exception() => {
-                let there = match refused.err() {
-                    UpdateItemError::ConditionalCheckFailedException(refusal) => refusal.item(),
-                    _ => None,
-                };
-                if there.is_some_and(|there| is(there, wanted)) { Ok(()) } else { Err(TableError::Lost) }
-            }
-            Err(error) => Err(unavailable(&error)),
+        self.counts.add(Count::TableWrites, 1);
+        let refused = match update.send().await {
+            Ok(_) => return Ok(()),
+            Err(SdkError::ServiceError(refused)) if refused.err().is_conditional_check_failed_exception() => refused,
+            Err(error) => return Err(unavailable(&error)),
+        };
+        let there = match refused.err() {
+            UpdateItemError::ConditionalCheckFailedException(refusal) => refusal.item(),
+            _ => None,
+        };
+        match there.and_then(|there| item::read(there).ok().flatten()) {
+            Some(there) if is(&there, wanted) => Ok(()),
+            Some(there) if is_requested(&there, wanted) => Err(TableError::Requested(Box::new(there))),
+            _ => Err(TableError::Lost),
         }
     }
 }
 
-fn is(item: &HashMap<String, aws_sdk_dynamodb::types::AttributeValue>, wanted: &Lease) -> bool {
-    let item: &Item = item;
-    item::read(item).ok().flatten().is_some_and(|there| {
-        (there.owner, there.counter, there.checkpoint)
-            == (wanted.owner.clone(), wanted.counter, wanted.checkpoint.clone())
-    })
+/// The update expression of a change.
+fn expression(change: &Change, handing_over: bool) -> String {
+    let (mut sets, mut removes) = (format!("{COUNTER} = :next"), Vec::new());
+    if change.checkpoint.is_some() {
+        sets += &format!(", #checkpoint = :checkpoint, {SUB_SEQUENCE_NUMBER} = :sub, {SWITCHES} = :zero");
+        removes.extend(["pendingCheckpoint", "pendingCheckpointSubSequenceNumber", "pendingCheckpointState"]);
+    }
+    if change.load.is_some() {
+        sets += &format!(", {THROUGHPUT} = :throughput, {CPU} = :cpu");
+    }
+    match (change.release, handing_over) {
+        (true, true) => removes.push(CHECKPOINT_OWNER),
+        (true, false) => {
+            sets += &format!(", {RELEASED_BY} = :worker");
+            removes.push(OWNER);
+        }
+        (false, _) => {}
+    }
+    if removes.is_empty() { format!("SET {sets}") } else { format!("SET {sets} REMOVE {}", removes.join(", ")) }
+}
+
+/// The values of [`expression`].
+fn values(mut update: UpdateItemFluentBuilder, change: &Change) -> UpdateItemFluentBuilder {
+    if let Some(checkpoint) = &change.checkpoint {
+        update = update
+            .expression_attribute_names("#checkpoint", CHECKPOINT)
+            .expression_attribute_values(":checkpoint", item::string(&checkpoint.to_string()))
+            .expression_attribute_values(":sub", item::integer(checkpoint.sub_sequence_number()))
+            .expression_attribute_values(":zero", item::integer(0));
+    }
+    if let Some(load) = change.load {
+        update = update
+            .expression_attribute_values(":throughput", item::decimal(load.kilobytes_per_second))
+            .expression_attribute_values(":cpu", item::decimal(load.cpus));
+    }
+    update
+}
+
+fn is(there: &Lease, wanted: &Lease) -> bool {
+    let place =
+        |lease: &Lease| (lease.owner.clone(), lease.checkpoint_owner.clone(), lease.counter, lease.checkpoint.clone());
+    place(there) == place(wanted)
+}
+
+/// Whether the lease is as its owner left it, but for the wish that it be handed over.
+fn is_requested(there: &Lease, wanted: &Lease) -> bool {
+    there.counter + 1 == wanted.counter && there.checkpoint_owner.is_some() && wanted.checkpoint_owner.is_none()
 }
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> TableError {
@@ -214,95 +306,4 @@ fn unavailable(error: &(dyn std::error::Error + 'static)) -> TableError {
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_config::{BehaviorVersion, Region};
-    use aws_sdk_dynamodb::{config::Credentials, types::AttributeValue};
-    use localcloud::LocalCloud;
-    use tempfile::TempDir;
-
-    use super::*;
-
-    async fn table() -> (Table, LocalCloud, TempDir) {
-        let directory = tempfile::tempdir().unwrap();
-        let mut settings = localcloud::Settings::new(directory.path().to_owned());
-        settings.listen = ([127, 0, 0, 1], 0).into();
-        let cloud = LocalCloud::start(settings).await.unwrap();
-        let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(cloud.endpoint_url())
-            .load()
-            .await;
-        let table = Table::new(Client::new(&sdk), "application".to_owned());
-        assert!(matches!(table.leases().await, Err(TableError::Missing(name)) if name == "application"));
-        table.deploy().await.unwrap();
-        (table, cloud, directory)
-    }
-
-    fn new_lease() -> Lease {
-        Lease::new("shardId-000000000000".to_owned(), Checkpoint::TrimHorizon, Vec::new(), None)
-    }
-
-    fn at(sequence_number: &str) -> Change {
-        Change { checkpoint: Some(Checkpoint::At(sequence_number.parse().unwrap(), 3)), release: false }
-    }
-
-    async fn item(table: &Table) -> Item {
-        let get = table.client.get_item().table_name(&table.name).key(KEY, item::string("shardId-000000000000"));
-        get.send().await.unwrap().item.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_lease_is_created_once_taken_advanced_and_released() {
-        let (table, _cloud, _directory) = table().await;
-        table.create(&new_lease()).await.unwrap();
-        let taken = table.take(&new_lease(), "me").await.unwrap();
-        table.create(&new_lease()).await.unwrap();
-        assert_eq!(table.leases().await.unwrap(), std::slice::from_ref(&taken), "a lease that exists stays as it is");
-        assert_eq!(item::number(&item(&table).await, SWITCHES), Some(1));
-
-        let advanced = table.advance(&taken, &at("49")).await.unwrap();
-        assert_eq!((advanced.counter, item::number(&item(&table).await, SWITCHES)), (2, Some(0)));
-        let released = table.advance(&advanced, &Change { checkpoint: None, release: true }).await.unwrap();
-        assert_eq!(table.leases().await.unwrap(), [released]);
-        assert!(!item(&table).await.contains_key(OWNER));
-    }
-
-    #[tokio::test]
-    async fn the_checkpoint_of_a_stale_owner_is_refused() {
-        let (table, _cloud, _directory) = table().await;
-        table.create(&new_lease()).await.unwrap();
-        let stale = table.take(&new_lease(), "paused").await.unwrap();
-        let current = table.take(&stale, "other").await.unwrap();
-        let current = table.advance(&current, &at("200")).await.unwrap();
-        assert!(matches!(table.advance(&stale, &at("100")).await, Err(TableError::Lost)));
-        assert!(matches!(table.take(&stale, "late").await, Err(TableError::Lost)));
-        assert_eq!(table.leases().await.unwrap(), [current]);
-    }
-
-    #[tokio::test]
-    async fn a_write_that_was_carried_out_and_whose_answer_was_lost_is_no_loss() {
-        let (table, _cloud, _directory) = table().await;
-        table.create(&new_lease()).await.unwrap();
-        let taken = table.take(&new_lease(), "me").await.unwrap();
-        let first = table.advance(&taken, &at("100")).await.unwrap();
-        assert_eq!(table.advance(&taken, &at("100")).await.unwrap(), first);
-        assert!(matches!(table.advance(&taken, &at("101")).await, Err(TableError::Lost)));
-    }
-
-    #[tokio::test]
-    async fn attributes_of_other_versions_stay_and_a_pending_checkpoint_goes_with_a_new_one() {
-        let (table, _cloud, _directory) = table().await;
-        let mut foreign = item::write(&new_lease());
-        foreign.insert("throughputKBps".to_owned(), AttributeValue::N("1.500000".to_owned()));
-        foreign.insert("pendingCheckpoint".to_owned(), item::string("48"));
-        table.client.put_item().table_name(&table.name).set_item(Some(foreign)).send().await.unwrap();
-        let taken = table.take(&new_lease(), "me").await.unwrap();
-        table.advance(&taken, &at("49")).await.unwrap();
-        let item = item(&table).await;
-        assert_eq!(item["throughputKBps"], AttributeValue::N("1.5".to_owned()));
-        assert!(!item.contains_key("pendingCheckpoint"));
-        assert_eq!(item::text(&item, CHECKPOINT), Some("49"));
-        assert_eq!(item::number(&item, SUB_SEQUENCE_NUMBER), Some(3));
-    }
-}
+mod tests;

@@ -1,0 +1,100 @@
+//! A lease while a worker holds it: received, renewed, read, processed and checkpointed.
+
+mod handover;
+mod keeper;
+mod reader;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_kinesis::types::ChildShard;
+use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use self::{keeper::Keeper, reader::Reader};
+use super::{
+    counts::Count,
+    fetch::{Prefetch, Retrieval},
+    lease::{Lease, Table},
+    process::Processor,
+    progress::Progress,
+    stats::Stats,
+};
+use crate::task::Task;
+
+/// What all tenures of a worker share.
+pub(crate) struct Workplace {
+    /// The worker's id.
+    pub(crate) worker: String,
+    pub(crate) kinesis: aws_sdk_kinesis::Client,
+    /// Does not repeat what was refused: who reads a shard does so at the shard's pace.
+    pub(crate) reading: aws_sdk_kinesis::Client,
+    pub(crate) retrieval: Retrieval,
+    pub(crate) stream: String,
+    pub(crate) table: Table,
+    pub(crate) processor: Processor,
+    pub(crate) prefetch: Arc<Prefetch>,
+    pub(crate) lease_duration: Duration,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) task: Arc<Task>,
+}
+
+/// What a worker tells the tenure of one of its leases.
+#[derive(Clone, Default)]
+pub(crate) struct Signals {
+    /// Cancelled to let the reading begin.
+    pub(crate) go: CancellationToken,
+    /// Notified when the table says that the lease is to be handed over.
+    pub(crate) wanted: Arc<Notify>,
+    /// Cancelled when the worker stops.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// Why reading ended.
+enum End {
+    /// The worker stops, or the lease is wanted elsewhere or lost.
+    Halted,
+    /// Every record of the shard is processed. These shards follow.
+    Shard(Vec<ChildShard>),
+}
+
+/// Keeps a lease from when it was taken at `taken_at`, or handed over after that: reads its shard as soon as it may,
+/// until the shard ends, the lease is wanted or lost, or the worker stops. Then writes the last checkpoint and lets go.
+pub(crate) async fn serve(workplace: Arc<Workplace>, lease: Lease, taken_at: Instant, signals: Signals) {
+    let shard_id = lease.shard_id.clone();
+    let (lease, taken_at) = match handover::receive(&workplace, lease, taken_at).await {
+        Ok(received) => received,
+        Err(error) => {
+            tracing::info!(shard = shard_id, %error, "a lease was not handed over");
+            return;
+        }
+    };
+    let stats = workplace.stats.add(&shard_id);
+    workplace.stats.counts().add(Count::Taken, 1);
+    let progress = Progress::new(lease.checkpoint.clone());
+    let (halt, done) = (signals.stopping.child_token(), CancellationToken::new());
+    let mut reader = Reader {
+        workplace: &workplace,
+        shard_id: shard_id.as_str().into(),
+        first: None,
+        progress: &progress,
+        stats: &stats,
+    };
+    let mut keeper = Keeper::new(&workplace, lease, taken_at, &progress, &stats);
+    let reading = async {
+        let end = match halt.run_until_cancelled(signals.go.cancelled()).await {
+            Some(()) => reader.run(&halt).await,
+            None => End::Halted,
+        };
+        done.cancel();
+        end
+    };
+    let (end, kept) = tokio::join!(reading, keeper.keep(&signals.wanted, &done, &halt));
+    match kept {
+        Ok(()) => keeper.conclude(end).await,
+        Err(error) => {
+            stats.count(Count::Lost);
+            tracing::warn!(shard = shard_id, %error, "lost a lease");
+        }
+    }
+    workplace.stats.remove(&shard_id);
+}
