@@ -102,6 +102,7 @@ impl Pipeline {
         let memory = self.memory.as_mut()?;
         let now = seen.at;
         let Conclusion { plan, report, history } = decide(&memory.policy.policy, &seen, &memory.history, now);
+        let remembered = history.memory.clone();
         memory.history = history;
         let outcomes = plan.actions.iter().filter_map(|action| {
             let reason = memory.forbids(action, now)?;
@@ -118,6 +119,7 @@ impl Pipeline {
             observation: seen,
             plan,
             report,
+            memory: remembered,
         })
     }
 
@@ -238,7 +240,7 @@ async fn recall(table: &Table, name: &str, epoch: u64, now: Timestamp) -> Result
         epoch,
         policy: PolicyInForce::recall(table, name).await?,
         pause: None,
-        history: history(&ledger, &decisions),
+        history: history(&ledger, &decisions.into_iter().chain(kept.clone()).collect::<Vec<_>>()),
         conditions,
         open: ledger.into_iter().filter(Entry::is_open).collect(),
         kept,
@@ -271,15 +273,12 @@ fn forbids(pause: &Pause, action: &Action, now: Timestamp) -> bool {
 fn differs(kept: &Decision, decision: &Decision) -> bool {
     let acts = decision.outcomes.len() < decision.plan.actions.len();
     let plans = !decision.plan.actions.is_empty() && kept.plan != decision.plan;
-    let news = |(kept, rule): (Option<&RuleReport>, Option<&RuleReport>)| {
-        kept.map(kind) != rule.map(kind) && !rule.is_some_and(|rule| passes(&rule.verdict, decision))
+    let before = kept.report.rules();
+    let news = |(name, rule): (&str, &RuleReport)| {
+        let kept = before.iter().find(|(kept, _)| *kept == name);
+        kept.map(|(_, kept)| kind(kept)) != Some(kind(rule)) && !passes(&rule.verdict, decision)
     };
-    acts || plans || rules(kept).into_iter().zip(rules(decision)).any(news)
-}
-
-fn rules(decision: &Decision) -> [Option<&RuleReport>; 4] {
-    let report = &decision.report;
-    [Some(&report.shards), Some(&report.producers), Some(&report.consumers), report.hot_shard.as_ref()]
+    acts || plans || decision.report.rules().into_iter().any(news)
 }
 
 /// Whether a hold ends soon, with its time or with the change of the stream that is under way.

@@ -1,18 +1,17 @@
 //! The consumer rule: as many tasks as process what comes in and drain what waits, but never more than can find work.
 
-use jiff::Timestamp;
-
 use super::{
-    Input, RuleReport, Verdict,
+    Input, RuleReport, Tick, Verdict,
     demand::{known, whole},
+    floors::Floor,
     history::Track,
-    input,
-    steer::{Hold, Holds, Steering, Wish},
+    holds, input,
+    steer::{Hold, Steering, Wish},
     tasks::{self, Need, Tasks},
 };
 use crate::{
     observe::{Observation, Reading},
-    policy::{ConsumerPolicy, Policy},
+    policy::ConsumerPolicy,
     units::{Fraction, Millis, RecordsPerSecond, TaskCount},
 };
 
@@ -22,26 +21,23 @@ const BUSY_MIN: f64 = 0.02;
 /// Consumers that are behind although neither busy nor short of CPU wait for reads: more tasks read more at once.
 const WAITING_GROWTH: f64 = 1.5;
 
-pub(super) fn rule(
-    policy: &Policy,
-    seen: &Observation,
-    resharding: bool,
-    track: &mut Track,
-    now: Timestamp,
-) -> RuleReport {
+pub(super) fn rule(tick: &Tick<'_>, resharding: bool, floor: Option<Floor>, track: &mut Track) -> RuleReport {
     let mut inputs = Vec::new();
-    let (verdict, counterfactual) = conclude(policy, seen, resharding, track, now, &mut inputs);
+    let (verdict, counterfactual) = conclude(tick, resharding, floor, track, &mut inputs);
     RuleReport { verdict, inputs, counterfactual }
 }
 
 fn conclude(
-    policy: &Policy,
-    seen: &Observation,
+    tick: &Tick<'_>,
     resharding: bool,
+    floor: Option<Floor>,
     track: &mut Track,
-    now: Timestamp,
     inputs: &mut Vec<Input>,
 ) -> (Verdict, Option<String>) {
+    let Tick { policy, seen, now } = *tick;
+    if seen.consumer.name.is_empty() {
+        return (Verdict::NotApplicable { reason: "the pipeline has no consumer service of ours".to_owned() }, None);
+    }
     let Some(tasks) = Tasks::of(&seen.consumer) else {
         return (Hold::new("the counts of the consumer service are not known").verdict(), None);
     };
@@ -53,14 +49,13 @@ fn conclude(
         return (Hold::new(reason).verdict(), None);
     }
     let (wish, idle) = model.wish(&policy.consumer);
-    let unsettled = tasks.unsettled();
-    let holds = Holds {
-        up: unsettled.iter().cloned().collect(),
-        down: unsettled.into_iter().chain(against_down(policy, seen, &model, resharding)).collect(),
-    };
-    let rails = tasks::rails(&policy.guard, policy.consumer.min_tasks, policy.consumer.max_tasks);
+    let mut holds = tasks::holds(tick, &seen.consumer, tasks);
+    holds.down.extend(against_down(tick, &model, resharding));
+    let rails = tasks::rails(&policy.guard, policy.consumer.min_tasks, policy.consumer.max_tasks, floor);
+    let refused = track.refused.clone();
     let (verdict, bound) =
-        Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, scarce: false, track, now }.steer();
+        Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, scarce: false, refused, track, now }
+            .steer();
     (verdict, bound.or(idle))
 }
 
@@ -173,7 +168,8 @@ fn aligned(wanted: u32, leases: u32) -> u32 {
     leases.div_ceil(each).max(1)
 }
 
-fn against_down(policy: &Policy, seen: &Observation, model: &Model, resharding: bool) -> Vec<Hold> {
+fn against_down(tick: &Tick<'_>, model: &Model, resharding: bool) -> Vec<Hold> {
+    let seen = tick.seen;
     let unknown = |name: &str| Hold::new(format!("never down on missing data: {name} is not known"));
     let parents = match seen.stream.undrained_parents.map(|Reading { value, .. }| value.0) {
         Some(0) => None,
@@ -182,7 +178,7 @@ fn against_down(policy: &Policy, seen: &Observation, model: &Model, resharding: 
     };
     let holds = [
         resharding.then(|| Hold::new("the stream is being resharded")),
-        super::behind(policy, seen),
+        holds::behind(tick),
         parents,
         (model.busy.is_none() && model.cpu.is_none()).then(|| unknown("what the consumers use")),
         model.leases.is_none().then(|| unknown("the number of leases")),

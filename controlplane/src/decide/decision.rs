@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Memory;
 use crate::{
     observe::Observation,
     units::{ShardCount, TaskCount},
@@ -28,6 +29,9 @@ pub struct Decision {
     pub observation: Observation,
     pub plan: Plan,
     pub report: Report,
+    /// What later decisions must know of earlier ones.
+    #[serde(default)]
+    pub memory: Memory,
     /// What became of the plan's actions; written after they were tried.
     #[serde(default)]
     pub outcomes: Vec<Outcome>,
@@ -106,6 +110,32 @@ pub struct Report {
     /// One shard that takes much more than its share; absent in documents of before this rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hot_shard: Option<RuleReport>,
+    /// Neighbouring shards that have little to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold_merge: Option<RuleReport>,
+    /// Where the policy has schedules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<RuleReport>,
+    /// Where the policy has freezes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<RuleReport>,
+}
+
+impl Report {
+    /// Every rule that has something to say, with its name, in their fixed order.
+    #[must_use]
+    pub fn rules(&self) -> Vec<(&'static str, &RuleReport)> {
+        // Destructured, so that a new rule cannot be forgotten here.
+        let Self { shards, producers, consumers, hot_shard, cold_merge, schedule, freeze } = self;
+        let counts = [("shards", Some(shards)), ("producers", Some(producers)), ("consumers", Some(consumers))];
+        let others = [
+            ("hot shard", hot_shard.as_ref()),
+            ("cold merge", cold_merge.as_ref()),
+            ("schedule", schedule.as_ref()),
+            ("freeze", freeze.as_ref()),
+        ];
+        counts.into_iter().chain(others).filter_map(|(name, rule)| Some((name, rule?))).collect()
+    }
 }
 
 /// One rule's input, arithmetic and verdict.

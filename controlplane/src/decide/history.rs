@@ -5,14 +5,17 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, ActionResult, Decision, Outcome, Service};
+use super::{
+    Action, ActionResult, Decision, Memory, Outcome, Service,
+    evidence::{ColdPair, Heat},
+};
 use crate::{
     limits::{LIMIT_BACKOFF, REFUSAL_BACKOFF, RESHARD_WINDOW},
     units::Millis,
 };
 
 /// The memory of one pipeline.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct History {
     pub shards: Track,
@@ -22,17 +25,28 @@ pub struct History {
     pub warm: Track,
     /// When UpdateShardCount was called, the oldest first. Calls of unknown outcome count too.
     pub reshards: Vec<Timestamp>,
+    /// Shards that were hot lately.
+    pub hot: Vec<Heat>,
+    /// Neighbours that are cold, where they are looked at.
+    pub cold: Vec<ColdPair>,
+    /// The last split or merge that AWS refused.
+    pub single_refused: Option<Refusal>,
+    /// What outlives this leader.
+    pub memory: Memory,
 }
 
 impl History {
-    /// What a new leader must know: the calls of the last 24 hours, and the changes that decisions record. The windows
+    /// What a new leader must know: the calls of the last 24 hours, and what decisions record, in any order. The windows
     /// start anew, which only delays going down.
     #[must_use]
     pub fn recall(reshards: Vec<Timestamp>, decisions: &[Decision]) -> Self {
         let mut history = Self::default();
-        let mut outcomes: Vec<_> = decisions.iter().flat_map(|decision| &decision.outcomes).collect();
-        outcomes.sort_by_key(|outcome| outcome.at);
-        outcomes.into_iter().for_each(|outcome| history.note(outcome));
+        let mut decisions: Vec<_> = decisions.iter().collect();
+        decisions.sort_by_key(|decision| decision.at);
+        for decision in decisions {
+            history.memory = decision.memory.clone();
+            decision.outcomes.iter().for_each(|outcome| history.note(outcome));
+        }
         history.shards.last_change = history.shards.last_change.max(reshards.last().copied());
         history.reshards = reshards;
         history
@@ -40,10 +54,12 @@ impl History {
 
     /// Remembers what became of an action. One of unknown outcome counts as done: the next look shows the truth.
     pub fn note(&mut self, outcome: &Outcome) {
+        if let Action::SplitShard { .. } = &outcome.action {
+            self.memory.split(&outcome.result);
+        }
         let track = match &outcome.action {
-            Action::UpdateShardCount { .. } | Action::SplitShard { .. } | Action::MergeShards { .. } => {
-                &mut self.shards
-            }
+            Action::SplitShard { .. } | Action::MergeShards { .. } => return self.note_single(outcome),
+            Action::UpdateShardCount { .. } => &mut self.shards,
             Action::UpdateStreamWarmThroughput { .. } => &mut self.warm,
             Action::UpdateService { service: Service::Producer, .. } => &mut self.producers,
             Action::UpdateService { service: Service::Consumer, .. } => &mut self.consumers,
@@ -51,15 +67,26 @@ impl History {
         match &outcome.result {
             ActionResult::Skipped { .. } => return,
             ActionResult::Refused { code, .. } => {
-                let backoff = if code == "LimitExceededException" { LIMIT_BACKOFF } else { REFUSAL_BACKOFF };
-                track.refused = Some(Refusal { code: code.clone(), until: after(outcome.at, backoff) });
+                track.refused = Some(Refusal::new(code, outcome.at));
                 return;
             }
             ActionResult::Done | ActionResult::Unknown { .. } => track.changed(outcome.at),
         }
-        // Neither splits nor merges count towards AWS's calls in 24 hours.
         if matches!(outcome.action, Action::UpdateShardCount { .. }) {
             self.reshards.push(outcome.at);
+        }
+    }
+
+    /// A split or a merge changes the stream too, but AWS does not count it among the calls of 24 hours, and it is refused
+    /// for reasons of its own.
+    fn note_single(&mut self, outcome: &Outcome) {
+        match &outcome.result {
+            ActionResult::Skipped { .. } => {}
+            ActionResult::Refused { code, .. } => self.single_refused = Some(Refusal::new(code, outcome.at)),
+            ActionResult::Done | ActionResult::Unknown { .. } => {
+                self.shards.last_change = Some(outcome.at);
+                self.single_refused = None;
+            }
         }
     }
 
@@ -94,6 +121,15 @@ pub struct Track {
 pub struct Refusal {
     pub code: String,
     pub until: Timestamp,
+}
+
+impl Refusal {
+    pub(super) const LIMIT: &'static str = "LimitExceededException";
+
+    fn new(code: &str, at: Timestamp) -> Self {
+        let backoff = if code == Self::LIMIT { LIMIT_BACKOFF } else { REFUSAL_BACKOFF };
+        Self { code: code.to_owned(), until: after(at, backoff) }
+    }
 }
 
 /// What one tick asked for.

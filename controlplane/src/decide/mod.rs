@@ -1,10 +1,16 @@
 //! (Policy, Observation, History, now) -> Decision. Pure: no clock, no randomness, no AWS.
 
+mod cold_merge;
 mod consumers;
 mod decision;
 mod demand;
+mod evidence;
+mod floors;
 mod history;
+mod holds;
 mod hot_shard;
+mod layout;
+mod memory;
 mod producers;
 mod shards;
 mod steer;
@@ -14,16 +20,13 @@ pub use decision::{
     Action, ActionResult, Decision, Input, Outcome, Plan, Report, RuleReport, Service, VERSION, Verdict,
 };
 pub(crate) use demand::{is_throttled, throttled_share};
+pub use evidence::{ColdPair, Heat};
 pub use history::{Asked, History, Refusal, Track, after, elapsed};
+pub use memory::{Memory, Split};
 
 use jiff::Timestamp;
 
-use crate::{
-    observe::Observation,
-    policy::Policy,
-    units::{ShardCount, TaskCount},
-};
-use steer::Hold;
+use crate::{observe::Observation, policy::Policy, units::TaskCount};
 
 /// What one tick concludes, and what the next one must remember.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,58 +36,65 @@ pub struct Conclusion {
     pub history: History,
 }
 
+/// What one tick looks at.
+#[derive(Clone, Copy)]
+struct Tick<'a> {
+    policy: &'a Policy,
+    seen: &'a Observation,
+    now: Timestamp,
+}
+
+/// What a rule that changes the stream concludes.
+struct Ruled {
+    report: RuleReport,
+    action: Option<Action>,
+}
+
 /// Decides what to do about one pipeline.
 ///
 /// Shards come before tasks: consumers are capped by the leases that exist, and go down only when no shard is changing
-/// and every closed shard is read to its end.
+/// and every closed shard is read to its end. A tick changes a stream once at most: the count first, then a hot shard,
+/// then cold ones.
 pub fn decide(policy: &Policy, seen: &Observation, history: &History, now: Timestamp) -> Conclusion {
+    let tick = &Tick { policy, seen, now };
     let mut history = history.clone();
     history.reshards = history.reshards_before(now);
-    let skewed = hot_shard::find(&policy.stream, seen).is_some();
-    let shards = shards::rule(policy, seen, skewed, &mut history, now);
-    let resharding = matches!(shards.verdict, Verdict::Fired { .. }) || !is_active(seen);
-    let producers = producers::rule(policy, seen, &mut history.producers, now);
-    let consumers = consumers::rule(policy, seen, resharding, &mut history.consumers, now);
-    let hot_shard = Some(hot_shard::rule(&policy.stream, seen));
-    let report = Report { shards, producers, consumers, hot_shard };
-    Conclusion { plan: plan(&report, seen), report, history }
+    history.memory.forget(&seen.load, now);
+    let (floors, schedule) = floors::rule(tick);
+    let lowest = floors.shards.as_ref().map_or(0, |floor| floor.count).max(policy.stream.min_shards.0);
+    let hot = hot_shard::find(tick);
+    let shards = shards::rule(tick, &hot, floors.shards, &mut history);
+    let resharding = shards.action.is_some();
+    let hot_shard = hot_shard::rule(tick, resharding, &hot, &mut history);
+    let resharding = resharding || hot_shard.action.is_some();
+    let cold_merge = cold_merge::rule(tick, resharding, lowest, &mut history);
+    let resharding = resharding || cold_merge.action.is_some() || !is_active(seen);
+    let producers = producers::rule(tick, floors.producers, &mut history.producers);
+    let consumers = consumers::rule(tick, resharding, floors.consumers, &mut history.consumers);
+    let tasks = [
+        tasks(&producers, Service::Producer, &seen.producer.name),
+        tasks(&consumers, Service::Consumer, &seen.consumer.name),
+    ];
+    let stream = [shards.action, hot_shard.action, cold_merge.action];
+    let report = Report {
+        shards: shards.report,
+        producers,
+        consumers,
+        hot_shard: Some(hot_shard.report),
+        cold_merge: Some(cold_merge.report),
+        schedule,
+        freeze: holds::freeze_rule(tick),
+    };
+    Conclusion { plan: Plan { actions: stream.into_iter().chain(tasks).flatten().collect() }, report, history }
 }
 
-fn plan(report: &Report, seen: &Observation) -> Plan {
-    let fired = |rule: &RuleReport| match rule.verdict {
-        Verdict::Fired { from, to, .. } => Some((from, to)),
-        Verdict::Held { .. } | Verdict::NotApplicable { .. } => None,
-    };
-    let shards = fired(&report.shards).map(|(from, to)| Action::UpdateShardCount {
-        stream: seen.stream.name.clone(),
-        from: ShardCount(from),
-        to: ShardCount(to),
-    });
-    let tasks = |rule, service, name: &str| {
-        fired(rule).map(|(from, to)| Action::UpdateService {
-            service,
-            name: name.to_owned(),
-            from: TaskCount(from),
-            to: TaskCount(to),
-        })
-    };
-    let producers = tasks(&report.producers, Service::Producer, &seen.producer.name);
-    let consumers = tasks(&report.consumers, Service::Consumer, &seen.consumer.name);
-    Plan { actions: [shards, producers, consumers].into_iter().flatten().collect() }
+fn tasks(rule: &RuleReport, service: Service, name: &str) -> Option<Action> {
+    let Verdict::Fired { from, to, .. } = rule.verdict else { return None };
+    Some(Action::UpdateService { service, name: name.to_owned(), from: TaskCount(from), to: TaskCount(to) })
 }
 
 fn is_active(seen: &Observation) -> bool {
     seen.stream.status.as_ref().is_some_and(|status| status.value == "ACTIVE")
-}
-
-/// What the lag says against going down.
-fn behind(policy: &Policy, seen: &Observation) -> Option<Hold> {
-    let objective = policy.consumer.lag_objective;
-    match seen.load.lag.map(|lag| lag.value) {
-        Some(lag) if lag > objective => Some(Hold::new(format!("consumers are {lag} behind, over {objective}"))),
-        Some(_) => None,
-        None => Some(Hold::new("never down on missing data: how far consumers are behind is not known")),
-    }
 }
 
 fn input(name: &str, value: &dyn ToString) -> Input {

@@ -3,14 +3,13 @@
 //! While shards refuse writes clients try again, and tasks that only took more attempts would not help: then
 //! only what is no retry asks for more tasks, while every attempt keeps those that there are.
 
-use jiff::Timestamp;
-
 use super::{
-    Input, RuleReport, Verdict,
+    Input, RuleReport, Tick, Verdict,
     demand::{attempts, known},
+    floors::Floor,
     history::Track,
     input,
-    steer::{Hold, Holds, Steering, Wish},
+    steer::{Hold, Steering, Wish},
     tasks::{self, Need, Tasks},
 };
 use crate::{
@@ -19,19 +18,22 @@ use crate::{
     units::{BytesPerSecond, Fraction, RecordsPerSecond, TaskCount},
 };
 
-pub(super) fn rule(policy: &Policy, seen: &Observation, track: &mut Track, now: Timestamp) -> RuleReport {
+pub(super) fn rule(tick: &Tick<'_>, floor: Option<Floor>, track: &mut Track) -> RuleReport {
     let mut inputs = Vec::new();
-    let (verdict, counterfactual) = conclude(policy, seen, track, now, &mut inputs);
+    let (verdict, counterfactual) = conclude(tick, floor, track, &mut inputs);
     RuleReport { verdict, inputs, counterfactual }
 }
 
 fn conclude(
-    policy: &Policy,
-    seen: &Observation,
+    tick: &Tick<'_>,
+    floor: Option<Floor>,
     track: &mut Track,
-    now: Timestamp,
     inputs: &mut Vec<Input>,
 ) -> (Verdict, Option<String>) {
+    let Tick { policy, seen, now } = *tick;
+    if seen.producer.name.is_empty() {
+        return (Verdict::NotApplicable { reason: "the pipeline has no producer service of ours".to_owned() }, None);
+    }
     let Some(tasks) = Tasks::of(&seen.producer) else {
         return (Hold::new("the counts of the producer service are not known").verdict(), None);
     };
@@ -44,10 +46,12 @@ fn conclude(
     let wish = targets.wish(tasks);
     let blind =
         targets.missing.first().map(|name| Hold::new(format!("never down on missing data: {name} is not known")));
-    let unsettled = tasks.unsettled();
-    let holds = Holds { up: unsettled.iter().cloned().collect(), down: unsettled.into_iter().chain(blind).collect() };
-    let rails = tasks::rails(&policy.guard, policy.producer.min_tasks, policy.producer.max_tasks);
-    Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, scarce: false, track, now }.steer()
+    let mut holds = tasks::holds(tick, &seen.producer, tasks);
+    holds.down.extend(blind);
+    let rails = tasks::rails(&policy.guard, policy.producer.min_tasks, policy.producer.max_tasks, floor);
+    let refused = track.refused.clone();
+    Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, scarce: false, refused, track, now }
+        .steer()
 }
 
 /// What each target of the policy asks for.

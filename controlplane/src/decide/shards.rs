@@ -1,23 +1,23 @@
 //! The shard rule: as many shards as carry the demand at the target utilisation.
 
-use jiff::Timestamp;
-
 use super::{
-    Input, RuleReport, Verdict,
+    Action, Input, RuleReport, Ruled, Tick, Verdict,
     demand::{Demand, is_throttled, throttled_share, whole},
-    history::{History, after},
-    input,
+    floors::Floor,
+    history::{History, Refusal},
+    holds, hot_shard, input,
+    layout::{Cut, fullest_of_equal, is_uneven},
     steer::{Hold, Holds, Rails, Steering, Wish},
 };
 use crate::{
-    limits::{DAILY_RESHARDS, RESHARD_WINDOW},
-    observe::Observation,
-    policy::{GuardPolicy, Policy},
+    limits::DAILY_RESHARDS,
+    observe::ShardLoad,
+    policy::{Direction, GuardPolicy},
     units::{Fraction, ShardCount},
 };
 
 /// Going down must leave this much of the target free, or the next ripple would bring the shards back.
-const DOWN_MARGIN: f64 = 0.85;
+pub(super) const DOWN_MARGIN: f64 = 0.85;
 
 /// While full shards refuse writes, how much more there is to take is not known: a stream grows by this factor at least.
 const BLIND_GROWTH: f64 = 1.5;
@@ -32,26 +32,27 @@ const SEVERE_THROTTLING: f64 = 0.1;
 /// averages do not show yet.
 const FULL: f64 = 0.9;
 
-pub(super) fn rule(
-    policy: &Policy,
-    seen: &Observation,
-    skewed: bool,
-    history: &mut History,
-    now: Timestamp,
-) -> RuleReport {
+/// Where targeted splits have made ranges unequal, so many more shards are split off one by one: UpdateShardCount would
+/// make all ranges equal again.
+const SPLITS_INSTEAD: u32 = 2;
+
+/// The rule. `hot` are the shards that are hot while the stream is not.
+pub(super) fn rule(tick: &Tick<'_>, hot: &[&ShardLoad], floor: Option<Floor>, history: &mut History) -> Ruled {
     let mut inputs = Vec::new();
-    let (verdict, counterfactual) = conclude(policy, seen, skewed, history, now, &mut inputs);
-    RuleReport { verdict, inputs, counterfactual }
+    let mut action = None;
+    let (verdict, counterfactual) = conclude(tick, hot, floor, history, &mut inputs, &mut action);
+    Ruled { report: RuleReport { verdict, inputs, counterfactual }, action }
 }
 
 fn conclude(
-    policy: &Policy,
-    seen: &Observation,
-    skewed: bool,
+    tick: &Tick<'_>,
+    hot: &[&ShardLoad],
+    floor: Option<Floor>,
     history: &mut History,
-    now: Timestamp,
     inputs: &mut Vec<Input>,
+    action: &mut Option<Action>,
 ) -> (Verdict, Option<String>) {
+    let Tick { policy, seen, now } = *tick;
     if seen.stream.on_demand {
         let reason = "the stream is on-demand: AWS owns its shards".to_owned();
         return (Verdict::NotApplicable { reason }, None);
@@ -65,23 +66,67 @@ fn conclude(
         history.shards.last_change = Some(now);
     }
     let demand = Demand::of(&seen.load);
-    if demand.is_none() && (policy.stream.min_shards..=policy.stream.max_shards).contains(&open) {
+    let lowest = floor.as_ref().map_or(policy.stream.min_shards.0, |floor| floor.count.max(policy.stream.min_shards.0));
+    if demand.is_none() && (lowest..=policy.stream.max_shards.0).contains(&open.0) {
         return (Hold::new("what the shards take is not known: no report and no metric has it").verdict(), None);
     }
-    let calls = history.reshards_before(now);
-    let wish = demand.map_or_else(|| unknown(open), |demand| wish(policy, seen, skewed, open, demand, inputs));
-    inputs.push(input("calls in 24 h", &format!("{} of {}", calls.len(), policy.guard.daily_reshards)));
-    Steering {
+    let wish = demand.map_or_else(|| unknown(open), |demand| wish(tick, !hot.is_empty(), open, demand, inputs));
+    let calls = format!("{} of {}", history.reshards.len(), policy.guard.daily_reshards);
+    inputs.push(input("calls in 24 h", &calls));
+    let single = single(tick, open.0, &wish, history);
+    let (verdict, counterfactual) = Steering {
         current: open.0,
+        holds: holds(tick, hot, &wish, open.0, demand.is_none(), single.is_some(), &history.reshards),
+        rails: rails(tick, open.0, floor),
         wish,
-        rails: rails(policy),
-        holds: holds(policy, seen, demand.is_none(), &calls),
-        step,
+        step: if single.is_some() { one_more } else { step },
         scarce: true,
+        refused: if single.is_some() { history.single_refused.clone() } else { history.shards.refused.clone() },
         track: &mut history.shards,
         now,
     }
-    .steer()
+    .steer();
+    let Verdict::Fired { from, to, reason } = verdict else { return (verdict, counterfactual) };
+    let stream = seen.stream.name.clone();
+    let (to, reason) = match single.filter(|_| to > from) {
+        Some((shard, cut, why)) => {
+            *action = Some(hot_shard::split(tick, shard, cut, history));
+            (to, format!("{reason}; {why}: {} is split", shard.shard_id))
+        }
+        None => {
+            *action = Some(Action::UpdateShardCount { stream, from: ShardCount(from), to: ShardCount(to) });
+            (to, reason)
+        }
+    };
+    (Verdict::Fired { from, to, reason }, counterfactual)
+}
+
+/// The shard that is split instead of a change of the count, and why: where the day's calls are used up while writes are
+/// refused, and where few more are needed on ranges that targeted splits have made.
+fn single<'a>(
+    tick: &Tick<'a>,
+    open: u32,
+    wish: &Wish,
+    history: &History,
+) -> Option<(&'a ShardLoad, Cut, &'static str)> {
+    let refused = history.shards.refused.as_ref().is_some_and(|it| it.code == Refusal::LIMIT && tick.now < it.until);
+    let used_up = refused || holds::budget(&history.reshards, DAILY_RESHARDS, "").is_some();
+    let few = wish.up > open && wish.up - open <= SPLITS_INSTEAD && is_uneven(&tick.seen.load);
+    let why = if used_up && is_throttled(&tick.seen.load) == Some(true) {
+        "the day's calls are used up"
+    } else if few {
+        "equal ranges would undo earlier splits"
+    } else {
+        return None;
+    };
+    let fullest = tick.seen.load.shards.iter().min_by(|one, other| hot_shard::hotter(one, other))?;
+    let cut = hot_shard::split_of(tick, fullest, history).ok()?;
+    Some((fullest, cut, why))
+}
+
+/// One more at a time; down as ever.
+fn one_more(current: u32, wanted: u32) -> u32 {
+    if wanted > current { current.saturating_add(1) } else { step(current, wanted) }
 }
 
 /// The wish of a stream outside its bounds whose load is not known: it only goes back into them.
@@ -89,14 +134,8 @@ fn unknown(open: ShardCount) -> Wish {
     Wish { up: open.0, down: open.0, why: "what the shards take is not known".to_owned() }
 }
 
-fn wish(
-    policy: &Policy,
-    seen: &Observation,
-    skewed: bool,
-    open: ShardCount,
-    demand: Demand,
-    inputs: &mut Vec<Input>,
-) -> Wish {
+fn wish(tick: &Tick<'_>, skewed: bool, open: ShardCount, demand: Demand, inputs: &mut Vec<Input>) -> Wish {
+    let Tick { policy, seen, .. } = *tick;
     let target = policy.stream.target_utilization;
     let utilization = demand.utilization(open.0);
     inputs.extend([
@@ -132,56 +171,63 @@ fn grown(open: u32, demand: &Demand, refused: Fraction) -> u32 {
     }
 }
 
-fn rails(policy: &Policy) -> Rails {
-    let GuardPolicy { confirm_up, shards_up_cooldown, shards_down_cooldown, shards_stabilization, .. } = policy.guard;
+fn rails(tick: &Tick<'_>, open: u32, floor: Option<Floor>) -> Rails {
+    let guard = &tick.policy.guard;
+    let (max, max_by) = holds::most_shards(tick, open);
     Rails {
-        min: policy.stream.min_shards.0,
-        max: policy.stream.max_shards.0,
-        confirm_up,
-        up_cooldown: shards_up_cooldown,
-        down_cooldown: shards_down_cooldown,
-        stabilization: shards_stabilization,
-        allow_down: policy.guard.allow_scale_down,
+        min: tick.policy.stream.min_shards.0,
+        floor,
+        max,
+        max_by,
+        confirm_up: guard.confirm_up,
+        up_cooldown: guard.shards_up_cooldown,
+        down_cooldown: guard.shards_down_cooldown,
+        stabilization: guard.shards_stabilization,
+        allow_down: guard.allow_scale_down,
     }
 }
 
-fn holds(policy: &Policy, seen: &Observation, blind: bool, calls: &[Timestamp]) -> Holds {
-    let throttled = is_throttled(&seen.load);
-    let guard = &policy.guard;
-    let busy = match seen.stream.status.as_ref().map(|status| status.value.as_str()) {
-        Some("ACTIVE") => None,
-        Some(status) => Some(Hold::new(format!("the stream is {status}"))),
-        None => Some(Hold::new("the stream's status is not known")),
-    };
-    let up_budget = if throttled == Some(true) { DAILY_RESHARDS } else { guard.daily_reshards };
-    let down_budget = guard.daily_reshards.saturating_sub(guard.reserved_for_up);
-    let undrained = match seen.stream.undrained_parents.map(|parents| parents.value.0) {
-        Some(0) => None,
-        Some(parents) => Some(Hold::new(format!("{parents} closed shards are not read to their end"))),
-        None => Some(Hold::new("whether closed shards are read to their end is not known")),
-    };
-    let down = [
-        busy.clone(),
-        blind.then(|| Hold::new("never down on missing data: what the shards take is not known")),
-        match throttled {
-            Some(false) => None,
-            Some(true) => Some(Hold::new("the shards refuse writes")),
-            None => Some(Hold::new("never down on missing data: whether the shards refuse writes is not known")),
-        },
-        super::behind(policy, seen),
-        undrained,
-        budget(calls, down_budget, "going down"),
+fn holds(
+    tick: &Tick<'_>,
+    hot: &[&ShardLoad],
+    wish: &Wish,
+    open: u32,
+    blind: bool,
+    single: bool,
+    calls: &[jiff::Timestamp],
+) -> Holds {
+    let guard = &tick.policy.guard;
+    let up_budget = if is_throttled(&tick.seen.load) == Some(true) { DAILY_RESHARDS } else { guard.daily_reshards };
+    let up = [
+        holds::foreign(tick, &tick.seen.stream.name),
+        holds::frozen(tick, Direction::Up),
+        holds::not_active(tick),
+        holds::budget(calls, up_budget, "going up").filter(|_| !single),
     ];
-    let up = [busy, budget(calls, up_budget, "going up")];
-    Holds { up: up.into_iter().flatten().collect(), down: down.into_iter().flatten().collect() }
+    let hot = hot.first().map(|shard| Hold::new(format!("{} is hot", shard.shard_id)));
+    let mut down = holds::against_fewer_shards(tick, blind);
+    down.extend(hot.or_else(|| gathers(tick, open, wish)));
+    down.extend(holds::budget(calls, down_budget(guard), "going down"));
+    Holds { up: up.into_iter().flatten().collect(), down }
 }
 
-/// Until the oldest call that stands in the way is a day old.
-fn budget(calls: &[Timestamp], allowed: u32, direction: &str) -> Option<Hold> {
-    let excess = calls.len().checked_sub(allowed as usize)?;
-    Some(Hold {
-        reason: format!("{} changes in 24 hours leave none for {direction}: {allowed} are allowed", calls.len()),
-        until: calls.get(excess).map(|oldest| after(*oldest, RESHARD_WINDOW)),
+/// Calls of which going down may use the first ones.
+pub(super) fn down_budget(guard: &GuardPolicy) -> u32 {
+    guard.daily_reshards.saturating_sub(guard.reserved_for_up)
+}
+
+/// Equal ranges that would gather what earlier splits divided: then cold neighbours are merged instead.
+fn gathers(tick: &Tick<'_>, open: u32, wish: &Wish) -> Option<Hold> {
+    let to = step(open, wish.down);
+    if to >= open || !is_uneven(&tick.seen.load) {
+        return None;
+    }
+    let fullest = fullest_of_equal(&tick.seen.load, to)?;
+    let limit = tick.policy.stream.hot_shard_utilization;
+    (fullest >= limit).then(|| {
+        Hold::new(format!(
+            "{to} equal ranges would undo earlier splits and fill one shard to {fullest}: cold ones are merged"
+        ))
     })
 }
 

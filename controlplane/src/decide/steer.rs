@@ -2,14 +2,15 @@
 //!
 //! Up needs confirmation and a cool-down. Down needs the whole stabilisation window, a cool-down, and nothing that speaks
 //! against it. Where calls are scarce, down also waits until the window asks for no more than the newest tick, and less
-//! than a quarter is not worth a call. A count outside the policy's bounds goes back without waiting, but never against
-//! a safety hold.
+//! than a quarter is not worth a call. A count outside the policy's bounds, or below a schedule's floor, goes back without
+//! waiting, but never against a safety hold.
 
 use jiff::Timestamp;
 
 use super::{
     Verdict,
-    history::{Asked, Track, after},
+    floors::Floor,
+    history::{Asked, Refusal, Track, after},
 };
 use crate::units::Millis;
 
@@ -25,15 +26,37 @@ pub(super) struct Wish {
 }
 
 /// The policy's part in steering one count.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Rails {
     pub(super) min: u32,
+    /// What a schedule asks for now.
+    pub(super) floor: Option<Floor>,
     pub(super) max: u32,
+    /// What `max` is, where it is not the policy's own cap.
+    pub(super) max_by: Option<String>,
     pub(super) confirm_up: Millis,
     pub(super) up_cooldown: Millis,
     pub(super) down_cooldown: Millis,
     pub(super) stabilization: Millis,
     pub(super) allow_down: bool,
+}
+
+impl Rails {
+    fn lowest(&self) -> u32 {
+        self.floor.as_ref().map_or(self.min, |floor| floor.count.max(self.min)).min(self.max)
+    }
+
+    /// Who asks for the lowest count.
+    fn lowest_by(&self) -> String {
+        match self.floor.as_ref().filter(|floor| floor.count > self.min) {
+            Some(floor) => format!("`{}` asks for at least {}", floor.name, self.lowest()),
+            None => format!("the policy asks for at least {}", self.lowest()),
+        }
+    }
+
+    fn highest_by(&self) -> String {
+        self.max_by.clone().unwrap_or_else(|| format!("the cap of {}", self.max))
+    }
 }
 
 /// Something that stops a change.
@@ -75,6 +98,8 @@ pub(super) struct Steering<'a> {
     pub(super) step: fn(u32, u32) -> u32,
     /// Whether AWS counts the calls, so that fewer and larger steps are better than early ones.
     pub(super) scarce: bool,
+    /// The last call of this kind that AWS refused.
+    pub(super) refused: Option<Refusal>,
     pub(super) track: &'a mut Track,
     pub(super) now: Timestamp,
 }
@@ -83,35 +108,38 @@ impl Steering<'_> {
     /// The verdict, and what would have happened without the bound that stopped it.
     pub(super) fn steer(self) -> (Verdict, Option<String>) {
         let Rails { min, max, stabilization, .. } = self.rails;
-        let up = self.wish.up.clamp(min, max);
+        let lowest = self.rails.lowest();
+        let up = self.wish.up.clamp(lowest, max);
         let down = self.wish.down.clamp(min, max);
         self.track.ask(self.now, down, up > self.current, stabilization);
         let counterfactual = self.counterfactual();
-        let verdict = if up > self.current { self.go_up(up) } else { self.go_down(down) };
+        let verdict = if up > self.current { self.go_up(up) } else { self.go_down(down.max(lowest)) };
         (verdict, counterfactual)
     }
 
     fn counterfactual(&self) -> Option<String> {
-        let Rails { min, max, .. } = self.rails;
-        match (self.wish.up, self.wish.down) {
-            (up, _) if up > max => Some(format!("would have gone to {up} without the cap of {max}")),
-            (_, down) if down.max(1) < min && self.current <= min => {
-                Some(format!("would have gone to {} without the floor of {min}", down.max(1)))
-            }
-            _ => None,
+        let (lowest, max) = (self.rails.lowest(), self.rails.max);
+        let (up, down) = (self.wish.up, self.wish.down.max(1));
+        if up > max {
+            return Some(format!("would have gone to {up} without {}", self.rails.highest_by()));
         }
+        let floor = || match self.rails.floor.as_ref().filter(|floor| floor.count > self.rails.min) {
+            Some(floor) => format!("`{}`, which asks for at least {lowest}", floor.name),
+            None => format!("the floor of {lowest}"),
+        };
+        (down < lowest && self.current <= lowest).then(|| format!("would have gone to {down} without {}", floor()))
     }
 
     fn go_up(self, wanted: u32) -> Verdict {
-        let Self { current, wish, rails, holds, step, track, now, .. } = self;
+        let Self { current, wish, rails, holds, step, refused, track, now, .. } = self;
         let to = step(current, wanted).min(rails.max);
-        let below = current < rails.min;
+        let below = current < rails.lowest();
         let confirmed_at = after(track.short_since.unwrap_or(now), rails.confirm_up);
         let hold = holds
             .up
             .into_iter()
             .next()
-            .or_else(|| refusal(track, now))
+            .or_else(|| refusal(refused, now))
             .or_else(|| {
                 waiting(now, confirmed_at, || format!("{to} if it stays so for {}", rails.confirm_up))
                     .filter(|_| !below)
@@ -121,7 +149,7 @@ impl Steering<'_> {
             return hold.against(&wish);
         }
         let reason = if below {
-            format!("the policy asks for at least {}", rails.min)
+            rails.lowest_by()
         } else if to < wanted {
             format!("{}; one step goes to {to} at most", wish.why)
         } else {
@@ -131,15 +159,16 @@ impl Steering<'_> {
     }
 
     fn go_down(self, wanted: u32) -> Verdict {
-        let Self { current, wish, rails, holds, step, scarce, track, now } = self;
+        let Self { current, wish, rails, holds, step, scarce, refused, track, now } = self;
         let over = current > rails.max;
+        let lowest = rails.lowest();
         let peak = track.peak().filter(|_| !over);
         let newest = step(current, wanted);
-        let to = match step(current, peak.map_or(wanted, |peak| peak.count)) {
+        let to = match step(current, peak.map_or(wanted, |peak| peak.count.max(lowest))) {
             to if over => to.min(current - 1).max(rails.max),
             to => to,
         };
-        let worth = |to: u32| to < current && (!scarce || over || to <= rails.min || (current - to) * 4 >= current);
+        let worth = |to: u32| to < current && (!scarce || over || to <= lowest || (current - to) * 4 >= current);
         if !worth(to) {
             return match peak {
                 Some(peak) if worth(newest) => peaked(peak, rails.stabilization).against(&wish),
@@ -150,7 +179,7 @@ impl Steering<'_> {
         let hold = (!rails.allow_down)
             .then(|| Hold::new("the policy forbids going down"))
             .or_else(|| holds.down.into_iter().next())
-            .or_else(|| refusal(track, now))
+            .or_else(|| refusal(refused, now))
             .or_else(|| {
                 waiting(now, watched_at, || format!("{to} if it stays so for {}", rails.stabilization))
                     .filter(|_| !over)
@@ -182,12 +211,14 @@ fn waiting(now: Timestamp, until: Timestamp, reason: impl FnOnce() -> String) ->
     (now < until).then(|| Hold { reason: reason(), until: Some(until) })
 }
 
-fn refusal(track: &Track, now: Timestamp) -> Option<Hold> {
-    let refusal = track.refused.as_ref()?;
+/// While a call that AWS refused is not tried again.
+pub(super) fn refusal(refused: Option<Refusal>, now: Timestamp) -> Option<Hold> {
+    let refusal = refused?;
     waiting(now, refusal.until, || format!("AWS refused the last call: {}", refusal.code))
 }
 
-fn cooldown(track: &Track, cooldown: Millis, now: Timestamp) -> Option<Hold> {
+/// While the last change is too recent for another.
+pub(super) fn cooldown(track: &Track, cooldown: Millis, now: Timestamp) -> Option<Hold> {
     let until = after(track.last_change?, cooldown);
     waiting(now, until, || format!("the last change is less than {cooldown} ago"))
 }

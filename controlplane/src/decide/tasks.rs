@@ -1,9 +1,14 @@
 //! What both task rules share: how a service is seen, its rails, and its step.
 
-use super::steer::{Hold, Rails};
+use super::{
+    Tick,
+    floors::Floor,
+    holds,
+    steer::{Hold, Holds, Rails},
+};
 use crate::{
     observe::ServiceObservation,
-    policy::GuardPolicy,
+    policy::{Direction, GuardPolicy},
     units::{Fraction, TaskCount},
 };
 
@@ -30,6 +35,15 @@ impl Tasks {
     pub(super) fn unsettled(self) -> Option<Hold> {
         let Self { desired, running } = self;
         (desired != running).then(|| Hold::new(format!("ECS is on its way from {running} to {desired} running tasks")))
+    }
+}
+
+/// What stops any change of a service.
+pub(super) fn holds(tick: &Tick<'_>, service: &ServiceObservation, tasks: Tasks) -> Holds {
+    let both = || [holds::foreign(tick, &service.name), tasks.unsettled()].into_iter().flatten();
+    Holds {
+        up: holds::frozen(tick, Direction::Up).into_iter().chain(both()).collect(),
+        down: holds::frozen(tick, Direction::Down).into_iter().chain(both()).collect(),
     }
 }
 
@@ -64,10 +78,12 @@ pub(super) fn by_cpu(running: u32, used: f64, target: Fraction) -> (Need, String
     (need, format!("CPU at {} with {}; {target} needs {}", Fraction(used), TaskCount(running), need.up))
 }
 
-pub(super) fn rails(guard: &GuardPolicy, min: TaskCount, max: TaskCount) -> Rails {
+pub(super) fn rails(guard: &GuardPolicy, min: TaskCount, max: TaskCount, floor: Option<Floor>) -> Rails {
     Rails {
         min: min.0,
+        floor,
         max: max.0,
+        max_by: None,
         confirm_up: guard.confirm_up,
         up_cooldown: guard.tasks_up_cooldown,
         down_cooldown: guard.tasks_down_cooldown,

@@ -13,8 +13,8 @@ mod services;
 mod stream;
 
 pub use observation::{
-    ForeignScaler, KeyShare, LoadObservation, Observation, Reading, SHARDS_SHOWN, ServiceObservation, ShardLoad,
-    Source, StreamObservation,
+    ForeignScaler, KeyRange, KeyShare, LoadObservation, Observation, Reading, SHARDS_SHOWN, ServiceObservation,
+    ShardLoad, Source, StreamObservation,
 };
 
 use jiff::Timestamp;

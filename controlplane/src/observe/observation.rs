@@ -80,6 +80,7 @@ pub struct ForeignScaler {
 /// An ECS service.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ServiceObservation {
+    /// Empty where the pipeline has no such service of ours.
     pub name: String,
     pub desired: Option<Reading<TaskCount>>,
     pub running: Option<Reading<TaskCount>>,
@@ -142,6 +143,22 @@ pub struct ShardLoad {
     /// The hash key that most of the shard's bytes have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heaviest: Option<KeyShare>,
+}
+
+/// Hash keys from the first to the last, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRange {
+    #[serde(with = "hash_key")]
+    pub start: u128,
+    #[serde(with = "hash_key")]
+    pub end: u128,
+}
+
+impl KeyRange {
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
 }
 
 /// One hash key and its share of a shard's bytes.

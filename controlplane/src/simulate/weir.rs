@@ -71,6 +71,7 @@ impl Contender for Weir {
                 observation: seen.clone(),
                 plan: conclusion.plan,
                 report: conclusion.report,
+                memory: self.history.memory.clone(),
                 outcomes: Vec::new(),
             });
         }

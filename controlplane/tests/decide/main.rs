@@ -2,6 +2,7 @@
 
 mod demo;
 mod properties;
+mod ranges;
 mod scenario;
 
 use std::path::Path;

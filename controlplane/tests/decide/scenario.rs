@@ -3,14 +3,18 @@
 //! A scenario has a policy, a world, changes of that world at later times, and runs tick by tick. What is decided is
 //! done at once: counts follow their targets, and uses follow the counts.
 
+use std::collections::BTreeMap;
+
 use controlplane::{
     decide::{Action, ActionResult, Conclusion, History, Outcome, RuleReport, Service, Verdict, decide},
-    observe::{LoadObservation, Observation, Reading, ServiceObservation, ShardLoad, Source, StreamObservation},
+    observe::{ForeignScaler, LoadObservation, Observation, Reading, ServiceObservation, Source, StreamObservation},
     policy::Policy,
     units::{BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond, ShardCount, TaskCount},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+
+use crate::ranges::{Keys, Ranges};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +68,19 @@ pub(crate) struct World {
     pub(crate) consumers_running: Option<u32>,
     /// Busy time and CPU that the consumers need together, in whole tasks.
     pub(crate) consumer_work: f64,
+    /// What lies on equal parts of all hash keys, each as a share of one shard's limit. Without it the load of single
+    /// shards is not known.
     pub(crate) hot_shards: Vec<f64>,
+    /// A single key: where among all hash keys it lies, from 0 to 1, and its load.
+    pub(crate) hot_key: Option<(f64, f64)>,
+    #[serde(skip)]
+    pub(crate) ranges: Ranges,
+    /// How many more shards the account may have.
+    pub(crate) account_left: Option<u32>,
+    /// Names of what somebody else scales.
+    pub(crate) foreign: Vec<String>,
+    /// Parts that are not ours: "producer", "consumer".
+    pub(crate) without: Vec<String>,
     /// What AWS answers to calls, instead of doing them.
     pub(crate) refuses: Option<String>,
     pub(crate) unknown: Vec<String>,
@@ -93,6 +109,11 @@ impl Default for World {
             consumers_running: None,
             consumer_work: 0.6,
             hot_shards: Vec::new(),
+            hot_key: None,
+            ranges: Ranges::default(),
+            account_left: None,
+            foreign: Vec::new(),
+            without: Vec::new(),
             refuses: None,
             unknown: Vec::new(),
         }
@@ -110,11 +131,13 @@ impl World {
                 on_demand: self.on_demand,
                 open_shards: known("shards").then(|| reading(ShardCount(self.shards), at)),
                 undrained_parents: known("parents").then(|| reading(ShardCount(self.undrained_parents), at)),
+                account_shards_left: self.account_left.map(|left| reading(left, at)),
                 ..StreamObservation::default()
             },
-            producer: service("weir-producer", self.producers, self.producers_running, self.producer_work, at, &known),
-            consumer: service("weir-consumer", self.consumers, self.consumers_running, self.consumer_work, at, &known),
+            producer: self.service("producer", self.producers, self.producers_running, self.producer_work, at, &known),
+            consumer: self.service("consumer", self.consumers, self.consumers_running, self.consumer_work, at, &known),
             load: self.load(at, &known),
+            foreign: self.foreign.iter().map(|target| foreign(target)).collect(),
             ..Observation::default()
         }
     }
@@ -123,6 +146,8 @@ impl World {
         let running = f64::from(self.consumers_running.unwrap_or(self.consumers).max(1));
         let incoming = self.incoming_records.unwrap_or(self.offered_records);
         let incoming_bytes = self.incoming_mib.unwrap_or(self.offered_mib) * MIB;
+        let keys = Keys { parts: &self.hot_shards, heavy: self.hot_key };
+        let shards = self.ranges.or_equal(self.shards).loads(&keys, known);
         LoadObservation {
             offered_records: known("offered").then(|| reading(RecordsPerSecond(self.offered_records), at)),
             offered_bytes: known("offered").then(|| reading(BytesPerSecond(self.offered_mib * MIB), at)),
@@ -135,21 +160,53 @@ impl World {
             consumer_busy: known("busy").then(|| reading(Fraction((self.consumer_work / running).min(1.0)), at)),
             backlog: known("backlog").then(|| reading(RecordCount(self.backlog), at)),
             processable_leases: known("leases").then(|| reading(ShardCount(self.leases.unwrap_or(self.shards)), at)),
-            busiest_shards: self.hot_shards.iter().enumerate().map(|(index, load)| shard(index, *load)).collect(),
-            shards: self.hot_shards.iter().enumerate().map(|(index, load)| shard(index, *load)).collect(),
+            busiest_shards: shards.iter().take(8).cloned().collect(),
+            shards,
         }
     }
 
-    fn apply(&mut self, action: &Action) -> ActionResult {
+    fn service(
+        &self,
+        part: &str,
+        desired: u32,
+        running: Option<u32>,
+        work: f64,
+        at: Timestamp,
+        known: &dyn Fn(&str) -> bool,
+    ) -> ServiceObservation {
+        if self.without.iter().any(|without| without == part) {
+            return ServiceObservation::default();
+        }
+        let running = running.unwrap_or(desired);
+        ServiceObservation {
+            name: format!("weir-{part}"),
+            desired: known("tasks").then(|| reading(TaskCount(desired), at)),
+            running: known("tasks").then(|| reading(TaskCount(running), at)),
+            pending: known("tasks").then(|| reading(TaskCount(0), at)),
+            cpu: known("cpu").then(|| reading(Fraction((work / f64::from(running.max(1))).min(1.0)), at)),
+        }
+    }
+
+    pub(crate) fn apply(&mut self, action: &Action) -> ActionResult {
         if let Some(code) = self.refuses.as_ref().filter(|code| !code.is_empty()) {
             return ActionResult::Refused { code: code.clone(), message: "said the world".to_owned() };
         }
+        self.ranges = self.ranges.or_equal(self.shards);
         match action {
-            Action::UpdateShardCount { to, .. } => self.shards = to.0,
+            Action::UpdateShardCount { to, .. } => {
+                self.shards = to.0;
+                self.ranges.make_equal(to.0);
+            }
             Action::UpdateService { service: Service::Producer, to, .. } => self.producers = to.0,
             Action::UpdateService { service: Service::Consumer, to, .. } => self.consumers = to.0,
-            Action::SplitShard { .. } => self.shards += 1,
-            Action::MergeShards { .. } => self.shards -= 1,
+            Action::SplitShard { shard_id, new_starting_hash_key, .. } => {
+                self.shards += 1;
+                self.ranges.split(shard_id, new_starting_hash_key.parse().unwrap());
+            }
+            Action::MergeShards { shard_id, adjacent_shard_id, .. } => {
+                self.shards -= 1;
+                self.ranges.merge(shard_id, adjacent_shard_id);
+            }
             Action::UpdateStreamWarmThroughput { .. } => {}
         }
         ActionResult::Done
@@ -162,33 +219,8 @@ fn reading<T>(value: T, at: Timestamp) -> Reading<T> {
     Reading { value, at, source: Source::TaskReports }
 }
 
-fn service(
-    name: &str,
-    desired: u32,
-    running: Option<u32>,
-    work: f64,
-    at: Timestamp,
-    known: &dyn Fn(&str) -> bool,
-) -> ServiceObservation {
-    let running = running.unwrap_or(desired);
-    ServiceObservation {
-        name: name.to_owned(),
-        desired: known("tasks").then(|| reading(TaskCount(desired), at)),
-        running: known("tasks").then(|| reading(TaskCount(running), at)),
-        pending: known("tasks").then(|| reading(TaskCount(0), at)),
-        cpu: known("cpu").then(|| reading(Fraction((work / f64::from(running.max(1))).min(1.0)), at)),
-    }
-}
-
-/// A shard at this share of its limits; what is over 100 % is refused.
-fn shard(index: usize, load: f64) -> ShardLoad {
-    ShardLoad {
-        shard_id: format!("shardId-{index:012}"),
-        records: RecordsPerSecond(load.min(1.0) * 1e3),
-        bytes: BytesPerSecond(load.min(1.0) * MIB),
-        throttled: RecordsPerSecond((load - 1.0).max(0.0) * 1e3),
-        ..ShardLoad::default()
-    }
+fn foreign(target: &str) -> ForeignScaler {
+    ForeignScaler { target: target.to_owned(), kind: "Application Auto Scaling".to_owned() }
 }
 
 impl Scenario {
@@ -204,7 +236,7 @@ impl Scenario {
             History { reshards: self.reshards.iter().map(|ago| start - duration(ago)).collect(), ..History::default() };
         let mut table = self.world.clone();
         let mut world = World::deserialize(table.clone()).unwrap();
-        let mut story = Story { start, said: Default::default(), lines: String::new() };
+        let mut story = Story { start, said: BTreeMap::new(), lines: String::new() };
         let mut changes = self.then.iter().peekable();
         let (mut passed, tick, lasts) = (SignedDuration::ZERO, duration(&self.tick), duration(&self.lasts));
         while passed <= lasts {
@@ -213,7 +245,7 @@ impl Scenario {
                 table.extend(counts.map(|(name, count)| (name.to_owned(), i64::from(count).into())));
                 table.extend(change.clone());
                 table.remove("at");
-                world = World::deserialize(table.clone()).unwrap();
+                world = World { ranges: world.ranges, ..World::deserialize(table.clone()).unwrap() };
             }
             let now = start + passed;
             let seen = world.observation(now);
@@ -232,24 +264,24 @@ impl Scenario {
 
 struct Story {
     start: Timestamp,
-    said: [Option<String>; 4],
+    said: BTreeMap<&'static str, String>,
     lines: String,
 }
 
 impl Story {
     fn tell(&mut self, now: Timestamp, conclusion: &Conclusion) {
-        let report = &conclusion.report;
-        let rules = [
-            ("shards", &report.shards),
-            ("producers", &report.producers),
-            ("consumers", &report.consumers),
-            ("hot shard", report.hot_shard.as_ref().unwrap()),
-        ];
-        for (index, (name, rule)) in rules.into_iter().enumerate() {
+        for (name, rule) in conclusion.report.rules() {
+            let silent = name == "cold merge" && matches!(rule.verdict, Verdict::NotApplicable { .. });
             let said = self.sentence(rule);
-            if self.said[index].as_ref() != Some(&said) {
+            let before = self.said.get(name);
+            if before != Some(&said) && !(silent && before.is_none()) {
                 self.lines.push_str(&format!("{:>8}  {name}: {said}\n", self.clock(now)));
-                self.said[index] = Some(said);
+                self.said.insert(name, said);
+            }
+        }
+        for action in &conclusion.plan.actions {
+            if let Action::SplitShard { .. } | Action::MergeShards { .. } = action {
+                self.lines.push_str(&format!("{:>8}  {}\n", self.clock(now), call(action)));
             }
         }
     }
@@ -269,6 +301,20 @@ impl Story {
     fn clock(&self, at: Timestamp) -> String {
         let seconds = at.duration_since(self.start).as_secs();
         format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    }
+}
+
+/// A call for one shard. Its hash key as a share of all.
+fn call(action: &Action) -> String {
+    match action {
+        Action::SplitShard { shard_id, new_starting_hash_key: key, .. } => {
+            let position = key.parse::<u128>().unwrap() as f64 / u128::MAX as f64;
+            format!("SplitShard {shard_id} at {:.2} % of all hash keys", position * 100.0)
+        }
+        Action::MergeShards { shard_id, adjacent_shard_id, .. } => {
+            format!("MergeShards {shard_id} {adjacent_shard_id}")
+        }
+        action => format!("{action:?}"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A decision in words.
 
-use controlplane::decide::{Action, ActionResult, Decision, Outcome, Report, RuleReport, Service, Verdict};
+use controlplane::decide::{Action, ActionResult, Decision, Outcome, RuleReport, Service, Verdict};
 use jiff::Timestamp;
 
 use super::{Line, Tone};
@@ -24,17 +24,15 @@ pub(crate) fn lines(decision: &Decision) -> Vec<Line> {
 
 /// The rules of a decision with their names, in their fixed order.
 pub(crate) fn rules(decision: &Decision) -> Vec<(&'static str, &RuleReport)> {
-    // Destructured, so that a new rule cannot be forgotten here.
-    let Report { shards, producers, consumers, hot_shard } = &decision.report;
-    let mut rules = vec![("shards", shards), ("producers", producers), ("consumers", consumers)];
-    rules.extend(hot_shard.as_ref().map(|rule| ("hot shard", rule)));
-    rules
+    decision.report.rules()
 }
 
 /// A decision in a few words: what it changes, or that it holds.
 pub(crate) fn headline(decision: &Decision) -> String {
     if decision.plan.actions.is_empty() {
-        let held = rules(decision).iter().any(|(_, rule)| matches!(rule.verdict, Verdict::Held { .. }));
+        // A schedule or a freeze in force holds for hours what nobody may want to change.
+        let counts = rules(decision).into_iter().filter(|(name, _)| !["schedule", "freeze"].contains(name));
+        let held = counts.into_iter().any(|(_, rule)| matches!(rule.verdict, Verdict::Held { .. }));
         return if held { "held" } else { "no change" }.to_owned();
     }
     decision.plan.actions.iter().map(change).collect::<Vec<_>>().join(", ")
@@ -45,13 +43,13 @@ pub(crate) fn verdict(name: &str, rule: &RuleReport) -> Line {
     match &rule.verdict {
         Verdict::Fired { from, to, reason } => {
             let glyph = if to > from { '▲' } else { '▼' };
-            Line::new(Tone::Change, format!("{glyph} {name:<9} {from} -> {to}: {reason}"))
+            Line::new(Tone::Change, format!("{glyph} {name:<10} {from} -> {to}: {reason}"))
         }
         Verdict::Held { reason, until } => {
             let until = until.map(|until| format!(" until {}", clock_time(until))).unwrap_or_default();
-            Line::new(Tone::Held, format!("■ {name:<9} held{until}: {reason}"))
+            Line::new(Tone::Held, format!("■ {name:<10} held{until}: {reason}"))
         }
-        Verdict::NotApplicable { reason } => Line::new(Tone::Quiet, format!("· {name:<9} {reason}")),
+        Verdict::NotApplicable { reason } => Line::new(Tone::Quiet, format!("· {name:<10} {reason}")),
     }
 }
 

@@ -145,7 +145,11 @@ pub(crate) fn decision(number: u64) -> Decision {
             ),
             consumers: rule(Verdict::NotApplicable { reason: "lag 1.2 s is under 10.0 s".to_owned() }, &[], None),
             hot_shard: None,
+            cold_merge: None,
+            schedule: None,
+            freeze: None,
         },
+        memory: Default::default(),
         outcomes: vec![Outcome { action, at, result: ActionResult::Done }],
     }
 }
