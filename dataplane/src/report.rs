@@ -145,4 +145,7 @@ pub struct LeaseReport {
     /// Age of the last checkpoint in milliseconds; absent before the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_age_ms: Option<u64>,
+    /// Which record holds up the shard and why, in an operator's words; absent while nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
 }

@@ -13,10 +13,13 @@ pub(crate) enum Count {
     Lost,
     TableReads,
     TableWrites,
+    Stopped,
+    DeadLettered,
+    OutOfRange,
 }
 
 /// Name and meaning of each, in their order.
-const NAMES: [(&str, &str); 7] = [
+const NAMES: [(&str, &str); 10] = [
     ("reads_refused", "Calls that a shard refused, and subscriptions that were refused or cut"),
     ("iterators_expired", "Shard iterators that had become too old"),
     ("leases_taken", "Leases taken, or received from another worker"),
@@ -24,6 +27,9 @@ const NAMES: [(&str, &str); 7] = [
     ("leases_lost", "Leases that others took without asking, or that could not be renewed"),
     ("lease_table_reads", "Scan and GetItem requests to the lease table"),
     ("lease_table_writes", "PutItem, UpdateItem and DeleteItem requests to the lease table"),
+    ("shards_stopped", "Tries after which a record still held up its shard"),
+    ("dead_letters", "Records that could not be processed and were set aside"),
+    ("out_of_range_records", "Records of aggregates that belong to another shard than the one they were read from"),
 ];
 
 #[derive(Debug, Default)]

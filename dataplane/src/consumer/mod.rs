@@ -7,6 +7,7 @@
 
 mod checkpoint;
 mod counts;
+mod dead_letter;
 mod fetch;
 mod lease;
 mod metrics;
@@ -26,26 +27,29 @@ use aws_config::{SdkConfig, retry::RetryConfig, stalled_stream_protection::Stall
 use tokio::{
     io::AsyncWrite,
     net::TcpListener,
+    sync::Mutex,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use self::{
+    dead_letter::DeadLetters,
     fetch::Prefetch,
     lease::{OURS, Table},
     metrics::Status,
-    process::{Exec, Log, Processor},
+    process::{Exec, Log, Processing, Webhook},
     stats::Stats,
-    tenure::Workplace,
+    tenure::{Poison, Workplace},
     worker::Worker,
 };
 use crate::{admin, aws, cloudwatch, http, task::Task};
 
 pub use crate::Error;
-pub use process::{ExecCommand, lines};
-pub use settings::{InitialPosition, ProcessorKind, Settings};
-pub use unpack::{Record, user_records};
+pub use dead_letter::DeadLetterTarget;
+pub use process::{ExecCommand, Failure, Processor, ShardStart, lines};
+pub use settings::{InitialPosition, PoisonPolicy, ProcessorKind, RetrievalMode, Settings};
+pub use unpack::{OutOfRange, Record, user_records};
 
 /// The namespace of Weir's own metrics.
 const NAMESPACE: &str = "Weir";
@@ -68,7 +72,7 @@ pub struct Consumer {
     settings: Settings,
     config: SdkConfig,
     admin: TcpListener,
-    processor: Processor,
+    processing: Processing,
 }
 
 impl Consumer {
@@ -82,10 +86,29 @@ impl Consumer {
         config: SdkConfig,
         output: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Result<Self, Error> {
-        let admin = http::listen(settings.task.admin_address()).await?;
+        let processing = processing(&settings, output)?;
+        Self::listen(settings, config, processing).await
+    }
+
+    /// The same with a processor of its own instead of the one that the settings name.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or the settings contradict each other.
+    pub async fn with_processor(
+        settings: Settings,
+        config: SdkConfig,
+        processor: impl Processor,
+    ) -> Result<Self, Error> {
+        Self::listen(settings, config, Processing::Direct(Arc::new(processor))).await
+    }
+
+    async fn listen(settings: Settings, config: SdkConfig, processing: Processing) -> Result<Self, Error> {
         fetch::check(&settings)?;
-        let processor = processor(&settings, output)?;
-        Ok(Self { settings, config: aws::bounded(config), admin, processor })
+        if settings.poison == PoisonPolicy::DeadLetter && settings.dead_letters.is_none() {
+            return Err(missing("WEIR_DEAD_LETTERS", "WEIR_POISON=dead-letter needs a place for dead letters"));
+        }
+        let admin = http::listen(settings.task.admin_address()).await?;
+        Ok(Self { settings, config: aws::bounded(config), admin, processing })
     }
 
     /// Where the admin port is, with the port that the system chose if none was set.
@@ -99,7 +122,7 @@ impl Consumer {
     /// Runs until `stopping`; then, within the stop timeout, finishes what the processor has begun, writes the last
     /// checkpoints and releases the leases.
     pub async fn run(self, stopping: CancellationToken) {
-        let Self { settings, config, admin, processor } = self;
+        let Self { settings, config, admin, processing } = self;
         let (stream, application) = (settings.task.stream.clone(), settings.application.clone());
         let stats = Arc::new(Stats::new(Instant::now()));
         let (background, ended) = (TaskTracker::new(), CancellationToken::new());
@@ -134,14 +157,16 @@ impl Consumer {
         let worker = Worker {
             workplace: Arc::new(Workplace {
                 worker: id,
-                kinesis,
                 reading: reading(&config),
                 retrieval,
                 stream,
                 table,
-                processor,
+                poison: poison(&settings, &kinesis),
+                processing,
+                out_of_range: settings.out_of_range,
                 prefetch: Prefetch::new((settings.prefetch_mib as usize) << 20),
                 lease_duration: settings.lease_duration,
+                kinesis,
                 stats,
                 task,
             }),
@@ -155,17 +180,38 @@ impl Consumer {
     }
 }
 
-fn processor(settings: &Settings, output: impl AsyncWrite + Send + Unpin + 'static) -> Result<Processor, Error> {
+fn processing(settings: &Settings, output: impl AsyncWrite + Send + Unpin + 'static) -> Result<Processing, Error> {
     match settings.processor {
-        ProcessorKind::Log => Ok(Processor::Log(Log::new(output))),
+        ProcessorKind::Log => Ok(Processing::Direct(Arc::new(Log::new(output)))),
         ProcessorKind::Exec => {
-            let command = settings.exec_command.clone().ok_or_else(|| Error::Settings {
-                setting: "WEIR_EXEC_COMMAND",
-                problem: "the `exec` processor needs the command of its program".to_owned(),
-            })?;
-            Ok(Processor::Exec(Exec { command, timeout: settings.exec_timeout }))
+            let command = settings.exec_command.clone();
+            let command = command
+                .ok_or_else(|| missing("WEIR_EXEC_COMMAND", "the `exec` processor needs the command of its program"))?;
+            Ok(Processing::Exec(Exec { command, timeout: settings.exec_timeout }))
+        }
+        ProcessorKind::Webhook => {
+            let url = settings.webhook_url.as_deref();
+            let url = url.ok_or_else(|| missing("WEIR_WEBHOOK_URL", "the `webhook` processor needs a URL"))?;
+            let (records, concurrency) = (settings.webhook_records.into(), settings.webhook_concurrency.into());
+            let webhook = Webhook::new(url, settings.webhook_timeout, records, concurrency);
+            Ok(Processing::Direct(Arc::new(webhook.map_err(|problem| missing("WEIR_WEBHOOK_URL", &problem))?)))
         }
     }
+}
+
+fn missing(setting: &'static str, problem: &str) -> Error {
+    Error::Settings { setting, problem: problem.to_owned() }
+}
+
+fn poison(settings: &Settings, kinesis: &aws_sdk_kinesis::Client) -> Poison {
+    let target = settings.dead_letters.clone().filter(|_| settings.poison == PoisonPolicy::DeadLetter);
+    let dead_letters = target.map(|target| DeadLetters {
+        kinesis: kinesis.clone(),
+        application: settings.application.clone(),
+        target,
+        writing: Mutex::default(),
+    });
+    Poison { retries: settings.poison_retries, dead_letters }
 }
 
 /// A client for GetRecords and SubscribeToShard. Their loops know better than the SDK when to call again, and a

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::process::ExecCommand;
+use super::{dead_letter::DeadLetterTarget, process::ExecCommand, unpack::OutOfRange};
 use crate::settings::{Task, duration};
 
 /// The consumer's settings.
@@ -24,6 +24,30 @@ pub struct Settings {
     /// Time for each answer of that program, after which it is started anew
     #[arg(long, env = "WEIR_EXEC_TIMEOUT", default_value = "5m", value_parser = duration)]
     pub exec_timeout: Duration,
+    /// URL that the `webhook` processor POSTs batches of records to, as lines of JSON
+    #[arg(long, env = "WEIR_WEBHOOK_URL")]
+    pub webhook_url: Option<String>,
+    /// Time for each answer of the webhook, after which the batch is sent again
+    #[arg(long, env = "WEIR_WEBHOOK_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub webhook_timeout: Duration,
+    /// Most records of one POST
+    #[arg(long, env = "WEIR_WEBHOOK_RECORDS", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=2000))]
+    pub webhook_records: u16,
+    /// POSTs under way for one shard. More than one gives up the order of its records
+    #[arg(long, env = "WEIR_WEBHOOK_CONCURRENCY", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub webhook_concurrency: u16,
+    /// What becomes of a record that is rejected whatever is tried
+    #[arg(long, env = "WEIR_POISON", default_value = "stop")]
+    pub poison: PoisonPolicy,
+    /// How often records that were rejected are tried again, before they are halved until the one to blame is found
+    #[arg(long, env = "WEIR_POISON_RETRIES", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub poison_retries: u32,
+    /// Where dead letters go: stream:NAME or file:PATH
+    #[arg(long, env = "WEIR_DEAD_LETTERS")]
+    pub dead_letters: Option<DeadLetterTarget>,
+    /// What becomes of a record of an aggregate whose key belongs to another shard
+    #[arg(long, env = "WEIR_OUT_OF_RANGE", default_value = "deliver")]
+    pub out_of_range: OutOfRange,
     /// Where to start in a shard that nobody has read yet and whose parents nobody has read
     #[arg(long, env = "WEIR_INITIAL_POSITION", default_value = "trim-horizon")]
     pub initial_position: InitialPosition,
@@ -62,6 +86,17 @@ pub enum ProcessorKind {
     Log,
     /// A program for each shard that speaks the KCL's MultiLangDaemon protocol
     Exec,
+    /// A POST to a URL for each batch
+    Webhook,
+}
+
+/// What becomes of a record that is rejected whatever is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PoisonPolicy {
+    /// It holds up its shard, which the report says, and is tried once a minute
+    Stop,
+    /// It is stored elsewhere, and the shard goes on
+    DeadLetter,
 }
 
 /// How shards are read.

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use super::{
     counts::{Count, Counts},
     lease::Load,
+    process::Chunk,
+    unpack::Record,
 };
 use crate::{
     rate::{Flow, WINDOW_SECONDS, Window},
@@ -48,6 +50,30 @@ struct Figures {
     at_work: Option<Work>,
     behind_ms: Option<u64>,
     checkpoint_at: Option<Instant>,
+    /// Calls of the processor that are under way.
+    under_way: usize,
+    /// Why the shard does not get on, if it does not.
+    stopped: Option<String>,
+}
+
+/// Where what a processor does is written down.
+#[derive(Clone, Copy)]
+pub(crate) struct Accounts<'a> {
+    pub(crate) lease: &'a LeaseStats,
+    pub(crate) worker: &'a Stats,
+}
+
+impl Accounts<'_> {
+    pub(crate) fn note_begun<M>(&self, chunk: &Chunk<M>) {
+        self.lease.note_begun(chunk.behind_ms, chunk.fetched_at, Instant::now());
+    }
+
+    pub(crate) fn note_done(&self, records: &[Record]) {
+        let bytes = records.iter().map(|record| record.data.len() as u64).sum();
+        let (count, now) = (records.len() as u64, Instant::now());
+        self.lease.note_done(count, bytes, now);
+        self.worker.note_processed(count, bytes, now);
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +103,8 @@ impl Stats {
             at_work: None,
             behind_ms: None,
             checkpoint_at: None,
+            under_way: 0,
+            stopped: None,
         };
         let stats = Arc::new(LeaseStats { figures: Mutex::new(figures), counts: self.counts.clone() });
         lock(&self.leases).insert(shard_id.to_owned(), stats.clone());
@@ -156,16 +184,35 @@ impl LeaseStats {
         self.counts.add(what, 1);
     }
 
+    pub(crate) fn add(&self, what: Count, amount: u64) {
+        self.counts.add(what, amount);
+    }
+
     /// Notes that the processor has begun with records fetched at `fetched_at`.
     pub(crate) fn note_begun(&self, behind_ms: Option<u64>, fetched_at: Instant, now: Instant) {
-        lock(&self.figures).at_work = Some(Work { since: now, fetched_at, behind_ms: behind_ms.unwrap_or(0) });
+        let mut figures = lock(&self.figures);
+        figures.under_way += 1;
+        // The oldest of several tells how late the shard is.
+        figures.at_work.get_or_insert(Work { since: now, fetched_at, behind_ms: behind_ms.unwrap_or(0) });
+    }
+
+    /// Notes that the processor failed. What it had is still to be done.
+    pub(crate) fn note_failed(&self) {
+        lock(&self.figures).under_way = 0;
+    }
+
+    /// Notes why the shard does not get on, or that it does.
+    pub(crate) fn set_stopped(&self, reason: Option<String>) {
+        lock(&self.figures).stopped = reason;
     }
 
     /// Notes that the processor is done with them.
     pub(crate) fn note_done(&self, records: u64, bytes: u64, now: Instant) {
         let mut figures = lock(&self.figures);
         figures.processed.add(now, records, bytes);
-        if let Some(work) = figures.at_work.take() {
+        figures.under_way = figures.under_way.saturating_sub(1);
+        if let (0, Some(work)) = (figures.under_way, figures.at_work) {
+            figures.at_work = None;
             let busy = now.saturating_duration_since(work.since).as_micros();
             figures.busy.add(now, [u64::try_from(busy).unwrap_or(u64::MAX)]);
         }
@@ -188,6 +235,7 @@ impl LeaseStats {
             behind_ms: waiting.or(figures.behind_ms),
             busy_fraction: (busy / 1e6 + current).min(1.0),
             checkpoint_age_ms: figures.checkpoint_at.map(|then| since(then).as_millis() as u64),
+            stopped: figures.stopped.clone(),
         }
     }
 }

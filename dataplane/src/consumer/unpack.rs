@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::checkpoint::{Checkpoint, SequenceNumber};
-use crate::aggregation;
+use super::{
+    checkpoint::{Checkpoint, SequenceNumber},
+    lease::Lease,
+};
+use crate::aggregation::{self, HashKey};
 
 /// A user record with everything that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,17 +26,61 @@ pub struct Record {
     pub arrived_at_ms: Option<i64>,
 }
 
+/// What becomes of a record of an aggregate whose key belongs to another shard, which a split can bring about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OutOfRange {
+    /// It is processed: at worst somebody sees it twice
+    Deliver,
+    /// It is left out, as its producer sends it again to the right shard. The KPL does
+    Drop,
+}
+
+/// The shard that records come from.
+#[derive(Debug, Clone)]
+pub(crate) struct Shard {
+    pub(crate) id: Arc<str>,
+    /// First and last hash key, if the lease knows them.
+    pub(crate) range: Option<(HashKey, HashKey)>,
+    pub(crate) out_of_range: OutOfRange,
+}
+
+impl Shard {
+    pub(crate) fn of(lease: &Lease, out_of_range: OutOfRange) -> Self {
+        let range = lease.hash_keys.as_ref().and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+        Self { id: lease.shard_id.as_str().into(), range, out_of_range }
+    }
+}
+
+/// What a record came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unpacked {
+    /// Behind all of its user records, unless that was there before.
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// User records that belong to another shard.
+    pub(crate) out_of_range: u64,
+}
+
 /// All user records in a record of `shard_id`, whether it is an aggregate or not.
 #[must_use]
 pub fn user_records(record: aws_sdk_kinesis::types::Record, shard_id: &Arc<str>) -> Vec<Record> {
+    let mut records = Vec::new();
+    user_records_into(record, shard_id, &mut records);
+    records
+}
+
+/// Appends the user records. Whether they came as an aggregate.
+fn user_records_into(record: aws_sdk_kinesis::types::Record, shard_id: &Arc<str>, records: &mut Vec<Record>) -> bool {
     let sequence_number: Arc<str> = record.sequence_number.into();
     let arrived_at_ms = record.approximate_arrival_timestamp.and_then(|arrived| arrived.to_millis().ok());
-    let partition_key = record.partition_key.unwrap_or_default();
     let data = Bytes::from(record.data.into_inner());
-    let users = aggregation::decode(&data).unwrap_or_else(|| {
-        vec![aggregation::UserRecord { partition_key: partition_key.into(), explicit_hash_key: None, data }]
-    });
-    let numbered = (0..).zip(users).map(|(sub_sequence_number, user)| Record {
+    let (users, aggregated) = match aggregation::decode(&data) {
+        Some(users) => (users, true),
+        None => {
+            let partition_key = record.partition_key.unwrap_or_default().into();
+            (vec![aggregation::UserRecord { partition_key, explicit_hash_key: None, data }], false)
+        }
+    };
+    records.extend((0..).zip(users).map(|(sub_sequence_number, user)| Record {
         data: user.data,
         partition_key: user.partition_key,
         explicit_hash_key: user.explicit_hash_key,
@@ -41,24 +88,59 @@ pub fn user_records(record: aws_sdk_kinesis::types::Record, shard_id: &Arc<str>)
         sub_sequence_number,
         shard_id: shard_id.clone(),
         arrived_at_ms,
-    });
-    numbered.collect()
+    }));
+    aggregated
 }
 
-/// The user records in a record of `shard_id` that `after` does not cover yet, and the checkpoint behind all of them.
-///
-/// A record outside the shard's hash range is delivered: at worst somebody sees it twice.
+/// Appends the user records in a record of a shard that `after` does not cover yet.
 pub(crate) fn unpack(
     record: aws_sdk_kinesis::types::Record,
-    shard_id: &Arc<str>,
+    shard: &Shard,
     after: &Checkpoint,
     records: &mut Vec<Record>,
-) -> Option<Checkpoint> {
-    let number: SequenceNumber = record.sequence_number.parse().ok()?;
-    let users = user_records(record, shard_id);
-    let last = (users.len() as u64).saturating_sub(1);
-    records.extend(users.into_iter().filter(|user| !after.covers(&number, user.sub_sequence_number)));
-    (!after.covers(&number, last)).then_some(Checkpoint::At(number, last))
+) -> Unpacked {
+    let Ok(number) = record.sequence_number.parse::<SequenceNumber>() else { return Unpacked::default() };
+    let from = records.len();
+    let aggregated = user_records_into(record, &shard.id, records);
+    let last = ((records.len() - from) as u64).saturating_sub(1);
+    if after.covers(&number, 0) {
+        let new = records.split_off(from).into_iter();
+        records.extend(new.filter(|user| !after.covers(&number, user.sub_sequence_number)));
+    }
+    let out_of_range = if aggregated { sift(shard, from, records) } else { 0 };
+    let checkpoint = (!after.covers(&number, last)).then_some(Checkpoint::At(number, last));
+    Unpacked { checkpoint, out_of_range }
+}
+
+/// Counts the records from `from` on that belong to another shard, and takes them out if they are not wanted.
+fn sift(shard: &Shard, from: usize, records: &mut Vec<Record>) -> u64 {
+    let Some((first, last)) = &shard.range else { return 0 };
+    // The records of an aggregate share their keys, mostly.
+    let mut known: Option<(Arc<str>, bool)> = None;
+    let mut is_foreign = |record: &Record| {
+        let key = record.explicit_hash_key.as_ref().unwrap_or(&record.partition_key);
+        if let Some((known, foreign)) = &known
+            && Arc::ptr_eq(known, key)
+        {
+            return *foreign;
+        }
+        let explicit = record.explicit_hash_key.as_ref().and_then(|hash| hash.parse().ok());
+        let hash = explicit.unwrap_or_else(|| HashKey::of(&record.partition_key));
+        let foreign = hash < *first || *last < hash;
+        known = Some((key.clone(), foreign));
+        foreign
+    };
+    let foreign: Vec<bool> = records[from..].iter().map(&mut is_foreign).collect();
+    let count = foreign.iter().filter(|foreign| **foreign).count() as u64;
+    if count > 0 && shard.out_of_range == OutOfRange::Drop {
+        let mut foreign = foreign.into_iter();
+        let mut place = 0;
+        records.retain(|_| {
+            place += 1;
+            place <= from || !foreign.next().unwrap_or(false)
+        });
+    }
+    count
 }
 
 #[cfg(test)]
@@ -66,7 +148,12 @@ mod tests {
     use aws_sdk_kinesis::primitives::{Blob, DateTime};
 
     use super::*;
-    use crate::aggregation::{Aggregate, HashKey};
+    use crate::aggregation::Aggregate;
+
+    fn shard(range: Option<(u128, u128)>, out_of_range: OutOfRange) -> Shard {
+        let range = range.map(|(first, last)| (HashKey(first), HashKey(last)));
+        Shard { id: "shard".into(), range, out_of_range }
+    }
 
     fn kinesis_record(sequence_number: &str, data: Vec<u8>) -> aws_sdk_kinesis::types::Record {
         aws_sdk_kinesis::types::Record::builder()
@@ -88,7 +175,8 @@ mod tests {
 
     fn read(data: Vec<u8>, after: &Checkpoint) -> (Vec<(u64, Bytes)>, Option<Checkpoint>) {
         let mut records = Vec::new();
-        let checkpoint = unpack(kinesis_record("100", data), &"shard".into(), after, &mut records);
+        let shard = shard(None, OutOfRange::Deliver);
+        let checkpoint = unpack(kinesis_record("100", data), &shard, after, &mut records).checkpoint;
         (records.into_iter().map(|record| (record.sub_sequence_number, record.data)).collect(), checkpoint)
     }
 
@@ -107,7 +195,8 @@ mod tests {
     fn an_ordinary_record_is_itself() {
         let mut records = Vec::new();
         let record = kinesis_record("100", b"plain".to_vec());
-        let checkpoint = unpack(record, &"shard".into(), &Checkpoint::Latest, &mut records);
+        let shard = shard(None, OutOfRange::Deliver);
+        let checkpoint = unpack(record, &shard, &Checkpoint::Latest, &mut records).checkpoint;
         assert_eq!(checkpoint, Some(at("100", 0)));
         let [record] = &records[..] else { panic!("one record: {records:?}") };
         assert_eq!((&record.data[..], &*record.partition_key), (&b"plain"[..], "key"));
@@ -119,5 +208,33 @@ mod tests {
         assert_eq!(read(three(), &at("100", 1)), (vec![(2, "2".into())], Some(at("100", 2))));
         assert_eq!(read(three(), &at("100", 2)), (Vec::new(), None));
         assert_eq!(read(three(), &at("101", 0)), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_record_of_another_shard_is_delivered_and_counted_or_left_out_as_the_setting_says() {
+        // Three records that refer to hash 0, in a shard that begins at 1.
+        let mut aggregate = Aggregate::default();
+        for data in [b"0", b"1", b"2"] {
+            aggregate.push("k", true, data);
+        }
+        for (out_of_range, first, delivered, foreign) in
+            [(OutOfRange::Deliver, 1, 3, 3), (OutOfRange::Drop, 1, 0, 3), (OutOfRange::Drop, 0, 3, 0)]
+        {
+            let record = kinesis_record("100", aggregate.finish(HashKey(0)).data);
+            let shard = shard(Some((first, u128::MAX)), out_of_range);
+            let mut records = Vec::new();
+            let unpacked = unpack(record, &shard, &Checkpoint::TrimHorizon, &mut records);
+            assert_eq!((records.len(), unpacked.out_of_range), (delivered, foreign), "{out_of_range:?} from {first}");
+            assert_eq!(unpacked.checkpoint, Some(at("100", 2)), "the checkpoint passes what is left out");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_no_aggregate_is_where_kinesis_put_it() {
+        let mut records = Vec::new();
+        let shard = shard(Some((0, 0)), OutOfRange::Drop);
+        let record = kinesis_record("100", b"plain".to_vec());
+        assert_eq!(unpack(record, &shard, &Checkpoint::TrimHorizon, &mut records).out_of_range, 0);
+        assert_eq!(records.len(), 1);
     }
 }

@@ -5,4 +5,5 @@ mod exec;
 mod fan_out;
 mod handover;
 mod ingest;
+mod processors;
 mod world;

@@ -18,7 +18,7 @@ use aws_sdk_kinesis::{
 use bytes::Bytes;
 use clap::Parser;
 use dataplane::{
-    consumer::{self, Consumer},
+    consumer::{self, Consumer, Processor},
     producer::{self, Producer},
 };
 use http_body_util::{BodyExt, Full};
@@ -44,6 +44,7 @@ pub(crate) struct World {
     _directory: TempDir,
     sdk: SdkConfig,
     pub(crate) kinesis: aws_sdk_kinesis::Client,
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     http: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -114,13 +115,21 @@ impl World {
             .load()
             .await;
         let kinesis = aws_sdk_kinesis::Client::new(&sdk);
+        let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
         let http = Client::builder(TokioExecutor::new()).build_http();
-        Self { _cloud: cloud, _directory: directory, sdk, kinesis, http }
+        Self { _cloud: cloud, _directory: directory, sdk, kinesis, dynamodb, http }
     }
 
     pub(crate) async fn reshard(&self, shards: i32) {
         let update = self.kinesis.update_shard_count().stream_name(STREAM).target_shard_count(shards);
         update.scaling_type(aws_sdk_kinesis::types::ScalingType::UniformScaling).send().await.unwrap();
+    }
+
+    /// A string attribute of the only lease.
+    pub(crate) async fn lease_attribute(&self, name: &str) -> Option<String> {
+        let scan = self.dynamodb.scan().table_name(APPLICATION).consistent_read(true).send().await.unwrap();
+        let [item] = scan.items() else { panic!("one lease: {:?}", scan.items()) };
+        item.get(name).and_then(|value| value.as_s().ok()).cloned()
     }
 
     /// Registers a consumer of the stream and returns its ARN.
@@ -162,21 +171,18 @@ impl World {
         self.try_consumer(arguments).await.unwrap()
     }
 
+    /// A consumer with a processor of its own.
+    pub(crate) async fn consumer_of(&self, processor: impl Processor, arguments: &[&str]) -> Running {
+        let settings = consumer_settings(arguments);
+        let consumer = Consumer::with_processor(settings, self.sdk.clone(), processor).await.unwrap();
+        let admin = consumer.admin_address().unwrap();
+        let stopping = CancellationToken::new();
+        let task = tokio::spawn(consumer.run(stopping.clone()));
+        Running { stopping, admin, task }
+    }
+
     pub(crate) async fn try_consumer(&self, arguments: &[&str]) -> Result<RunningConsumer, dataplane::Error> {
-        let usual = [
-            "consumer",
-            "--stream",
-            STREAM,
-            "--application",
-            APPLICATION,
-            "--bind",
-            "127.0.0.1",
-            "--admin-port",
-            "0",
-            "--create-lease-table",
-        ];
-        let short: &[&str] = if arguments.contains(&"--lease-duration") { &[] } else { &["--lease-duration", "2s"] };
-        let settings = ConsumerLine::parse_from([&usual[..], short, arguments].concat()).settings;
+        let settings = consumer_settings(arguments);
         let output = Output::default();
         let consumer = Consumer::bind(settings, self.sdk.clone(), output.clone()).await?;
         let admin = consumer.admin_address().unwrap();
@@ -218,6 +224,24 @@ impl World {
         let body = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into());
         Answer { status: parts.status, headers: parts.headers, body }
     }
+}
+
+/// The usual arguments of a consumer and these. Its leases expire after two seconds unless they say so.
+fn consumer_settings(arguments: &[&str]) -> consumer::Settings {
+    let usual = [
+        "consumer",
+        "--stream",
+        STREAM,
+        "--application",
+        APPLICATION,
+        "--bind",
+        "127.0.0.1",
+        "--admin-port",
+        "0",
+        "--create-lease-table",
+    ];
+    let short: &[&str] = if arguments.contains(&"--lease-duration") { &[] } else { &["--lease-duration", "2s"] };
+    ConsumerLine::parse_from([&usual[..], short, arguments].concat()).settings
 }
 
 impl RunningConsumer {

@@ -17,10 +17,8 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{checkpoint::Checkpoint, stats::LeaseStats};
 
-pub(crate) use allotment::{Allotment, Prefetch};
+pub(crate) use allotment::{Allotment, Held, Prefetch};
 pub(crate) use retrieval::{Retrieval, check, choose};
-
-use self::allotment::Held;
 
 /// Batches that wait for the processor. What bounds them is their bytes; this bounds the empty ones.
 const BATCHES: usize = 64;
@@ -39,7 +37,7 @@ pub(crate) struct Batch {
     pub(crate) records: Vec<Record>,
     pub(crate) behind_ms: Option<u64>,
     pub(crate) fetched_at: Instant,
-    _memory: Held,
+    pub(crate) memory: Held,
 }
 
 /// Reads a shard from a checkpoint on.
@@ -90,7 +88,7 @@ impl Fetcher {
             return Ok(());
         }
         let memory = self.allotment.hold(bytes(&records));
-        let batch = Batch { records, behind_ms, fetched_at: Instant::now(), _memory: memory };
+        let batch = Batch { records, behind_ms, fetched_at: Instant::now(), memory };
         output.send(Fetched::Batch(batch)).await.map_err(|_| Unwanted)
     }
 }

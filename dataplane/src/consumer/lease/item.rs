@@ -16,6 +16,9 @@ pub(super) const CHECKPOINT: &str = "checkpoint";
 pub(super) const CHECKPOINT_OWNER: &str = "checkpointOwner";
 /// A KCL 3 writes it too, with six decimals.
 pub(super) const THROUGHPUT: &str = "throughputKBps";
+pub(super) const PENDING: &str = "pendingCheckpoint";
+pub(super) const PENDING_SUB_SEQUENCE_NUMBER: &str = "pendingCheckpointSubSequenceNumber";
+pub(super) const PENDING_STATE: &str = "pendingCheckpointState";
 /// Weir's own attributes, which a KCL keeps and does not look at.
 pub(super) const CPU: &str = "weirCpu";
 pub(super) const RELEASED_BY: &str = "weirReleasedBy";
@@ -56,6 +59,9 @@ pub(super) fn read(item: &Item) -> Result<Option<Lease>, ItemError> {
         hash_keys: text(item, STARTING_HASH_KEY)
             .zip(text(item, ENDING_HASH_KEY))
             .map(|(first, last)| (first.to_owned(), last.to_owned())),
+        // A pending checkpoint that cannot be read is worth no lease.
+        pending: text(item, PENDING)
+            .and_then(|pending| Checkpoint::read(pending, number(item, PENDING_SUB_SEQUENCE_NUMBER).unwrap_or(0)).ok()),
         checkpoint_owner: text(item, CHECKPOINT_OWNER).map(str::to_owned),
         load: Load { kilobytes_per_second: fraction(item, THROUGHPUT), cpus: fraction(item, CPU) },
         released_by: text(item, RELEASED_BY).map(str::to_owned),

@@ -30,6 +30,8 @@ pub(crate) struct Lease {
     pub(crate) hash_keys: Option<(String, String)>,
     /// The owner until now of a lease that is being handed over. Only it may write a checkpoint.
     pub(crate) checkpoint_owner: Option<String>,
+    /// How far its owner may have come without a checkpoint, if it said so.
+    pub(crate) pending: Option<Checkpoint>,
     /// What its shard costs a worker.
     pub(crate) load: Load,
     /// The worker that gave it up, and does not want it back.
@@ -56,6 +58,7 @@ impl Lease {
             parents,
             hash_keys,
             checkpoint_owner: None,
+            pending: None,
             load: Load::default(),
             released_by: None,
         }

@@ -24,8 +24,8 @@ use tokio::time::sleep;
 use super::{
     Lease, Load,
     item::{
-        self, CHECKPOINT, CHECKPOINT_OWNER, COUNTER, CPU, KEY, OWNER, RELEASED_BY, SUB_SEQUENCE_NUMBER, SWITCHES,
-        THROUGHPUT,
+        self, CHECKPOINT, CHECKPOINT_OWNER, COUNTER, CPU, KEY, OWNER, PENDING, PENDING_STATE,
+        PENDING_SUB_SEQUENCE_NUMBER, RELEASED_BY, SUB_SEQUENCE_NUMBER, SWITCHES, THROUGHPUT,
     },
 };
 use crate::consumer::{
@@ -49,6 +49,8 @@ pub(crate) struct Table {
 pub(crate) struct Change {
     /// The new checkpoint, if it has moved.
     pub(crate) checkpoint: Option<Checkpoint>,
+    /// How far processing may come before the next checkpoint.
+    pub(crate) pending: Option<Checkpoint>,
     /// What the shard costs now, if that is known.
     pub(crate) load: Option<Load>,
     /// Whether the owner lets go: to whom it is handed over, or to anybody.
@@ -183,6 +185,10 @@ impl Table {
             released_by: (change.release && !handing_over).then(|| worker.to_owned()),
             counter: lease.counter + 1,
             checkpoint: change.checkpoint.clone().unwrap_or_else(|| lease.checkpoint.clone()),
+            pending: match change.checkpoint {
+                Some(_) => change.pending.clone(),
+                None => change.pending.clone().or_else(|| lease.pending.clone()),
+            },
             load: change.load.unwrap_or(lease.load),
             ..lease.clone()
         };
@@ -257,7 +263,13 @@ fn expression(change: &Change, handing_over: bool) -> String {
     let (mut sets, mut removes) = (format!("{COUNTER} = :next"), Vec::new());
     if change.checkpoint.is_some() {
         sets += &format!(", #checkpoint = :checkpoint, {SUB_SEQUENCE_NUMBER} = :sub, {SWITCHES} = :zero");
-        removes.extend(["pendingCheckpoint", "pendingCheckpointSubSequenceNumber", "pendingCheckpointState"]);
+        removes.push(PENDING_STATE);
+        if change.pending.is_none() {
+            removes.extend([PENDING, PENDING_SUB_SEQUENCE_NUMBER]);
+        }
+    }
+    if change.pending.is_some() {
+        sets += &format!(", {PENDING} = :pending, {PENDING_SUB_SEQUENCE_NUMBER} = :pending_sub");
     }
     if change.load.is_some() {
         sets += &format!(", {THROUGHPUT} = :throughput, {CPU} = :cpu");
@@ -281,6 +293,11 @@ fn values(mut update: UpdateItemFluentBuilder, change: &Change) -> UpdateItemFlu
             .expression_attribute_values(":checkpoint", item::string(&checkpoint.to_string()))
             .expression_attribute_values(":sub", item::integer(checkpoint.sub_sequence_number()))
             .expression_attribute_values(":zero", item::integer(0));
+    }
+    if let Some(pending) = &change.pending {
+        update = update
+            .expression_attribute_values(":pending", item::string(&pending.to_string()))
+            .expression_attribute_values(":pending_sub", item::integer(pending.sub_sequence_number()));
     }
     if let Some(load) = change.load {
         update = update

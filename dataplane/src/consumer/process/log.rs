@@ -3,6 +3,7 @@
 use std::str;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::{
@@ -10,7 +11,7 @@ use tokio::{
     sync::Mutex,
 };
 
-use super::ProcessError;
+use super::{Failure, Processor};
 use crate::consumer::unpack::Record;
 
 /// Writes records to an output that all shards share: whole batches, so that lines are never torn.
@@ -37,11 +38,17 @@ impl Log {
         Self { output: Mutex::new(Box::new(output)) }
     }
 
-    pub(super) async fn process(&self, records: &[Record]) -> Result<(), ProcessError> {
-        let lines = lines(records).map_err(|error| ProcessError::Output(error.into()))?;
+    async fn write(&self, records: &[Record]) -> Result<(), Failure> {
+        let lines = lines(records).map_err(Failure::rejected)?;
         let mut output = self.output.lock().await;
-        output.write_all(&lines).await.map_err(ProcessError::Output)?;
-        output.flush().await.map_err(ProcessError::Output)
+        output.write_all(&lines).await.map_err(Failure::unavailable)?;
+        output.flush().await.map_err(Failure::unavailable)
+    }
+}
+
+impl Processor for Log {
+    fn process<'a>(&'a self, records: &'a [Record]) -> BoxFuture<'a, Result<(), Failure>> {
+        self.write(records).boxed()
     }
 }
 

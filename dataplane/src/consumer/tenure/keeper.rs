@@ -21,6 +21,9 @@ use crate::consumer::{
 /// A lease is renewed so many times in its duration, as the KCL does: one renewal may fail.
 const RENEWALS: u32 = 3;
 
+/// The shortest time between two checkpoints that nobody waits for.
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(250);
+
 /// The pause after the table was not available.
 const TABLE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -57,7 +60,8 @@ impl<'a> Keeper<'a> {
         let mut next = self.alive_at + interval;
         while done.run_until_cancelled(self.turn(next, wanted)).await.is_some() {
             next = Instant::now() + interval;
-            let change = Change { checkpoint: self.news(), load: self.load(), release: false };
+            let change =
+                Change { checkpoint: self.news(), pending: self.pending_news(), load: self.load(), release: false };
             match self.write(change).await {
                 Ok(()) => {}
                 Err(TableError::Requested(lease)) => {
@@ -86,8 +90,15 @@ impl<'a> Keeper<'a> {
         tokio::select! {
             () = sleep_until(next) => {}
             () = self.progress.wanted() => {}
+            () = self.due() => {}
             () = wanted.notified() => {}
         }
+    }
+
+    /// Returns when a checkpoint is due that is not waited for.
+    async fn due(&self) {
+        self.progress.due().await;
+        sleep_until(self.alive_at + CHECKPOINT_PAUSE).await;
     }
 
     /// Writes the last checkpoint and lets go of the lease, so that the next owner need not wait.
@@ -123,14 +134,14 @@ impl<'a> Keeper<'a> {
                 Some(Checkpoint::ShardEnd)
             }
         };
-        self.write(Change { checkpoint, load: None, release: true }).await
+        self.write(Change { checkpoint, release: true, ..Change::default() }).await
     }
 
     async fn write(&mut self, change: Change) -> Result<(), TableError> {
         let begun_at = Instant::now();
         self.lease = self.workplace.table.advance(&self.lease, &self.workplace.worker, &change).await?;
         self.alive_at = begun_at;
-        self.progress.note_stored(&self.lease.checkpoint);
+        self.progress.note_stored(&self.lease.checkpoint, self.lease.pending.as_ref());
         if change.checkpoint.is_some() {
             self.stats.note_checkpoint(begun_at);
         }
@@ -141,6 +152,11 @@ impl<'a> Keeper<'a> {
     fn news(&self) -> Option<Checkpoint> {
         let progress = self.progress.reached();
         (progress != self.lease.checkpoint).then_some(progress)
+    }
+
+    /// How far processing may come, if the table does not say so yet.
+    fn pending_news(&self) -> Option<Checkpoint> {
+        self.progress.pending().filter(|pending| self.lease.pending.as_ref() != Some(pending))
     }
 
     /// What the shard costs, once it was held for long enough to tell.

@@ -1,8 +1,10 @@
 //! A lease while a worker holds it: received, renewed, read, processed and checkpointed.
 
+mod chunks;
 mod handover;
 mod keeper;
 mod reader;
+mod suspicion;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 use self::{keeper::Keeper, reader::Reader};
 use super::{
     counts::Count,
+    dead_letter::DeadLetters,
     fetch::{Prefetch, Retrieval},
     lease::{Lease, Table},
-    process::Processor,
+    process::Processing,
     progress::Progress,
     stats::Stats,
+    unpack::{OutOfRange, Shard},
 };
 use crate::task::Task;
 
@@ -31,11 +35,21 @@ pub(crate) struct Workplace {
     pub(crate) retrieval: Retrieval,
     pub(crate) stream: String,
     pub(crate) table: Table,
-    pub(crate) processor: Processor,
+    pub(crate) processing: Processing,
+    pub(crate) poison: Poison,
+    pub(crate) out_of_range: OutOfRange,
     pub(crate) prefetch: Arc<Prefetch>,
     pub(crate) lease_duration: Duration,
     pub(crate) stats: Arc<Stats>,
     pub(crate) task: Arc<Task>,
+}
+
+/// What becomes of records that cannot be processed.
+pub(crate) struct Poison {
+    /// How often records that were rejected are tried again as they are.
+    pub(crate) retries: u32,
+    /// Where a record goes that is to blame. Without, it holds up its shard.
+    pub(crate) dead_letters: Option<DeadLetters>,
 }
 
 /// What a worker tells the tenure of one of its leases.
@@ -70,15 +84,10 @@ pub(crate) async fn serve(workplace: Arc<Workplace>, lease: Lease, taken_at: Ins
     };
     let stats = workplace.stats.add(&shard_id);
     workplace.stats.counts().add(Count::Taken, 1);
-    let progress = Progress::new(lease.checkpoint.clone());
+    let progress = Progress::new(lease.checkpoint.clone(), lease.pending.clone());
     let (halt, done) = (signals.stopping.child_token(), CancellationToken::new());
-    let mut reader = Reader {
-        workplace: &workplace,
-        shard_id: shard_id.as_str().into(),
-        first: None,
-        progress: &progress,
-        stats: &stats,
-    };
+    let shard = Shard::of(&lease, workplace.out_of_range);
+    let mut reader = Reader::new(&workplace, shard, &progress, &stats);
     let mut keeper = Keeper::new(&workplace, lease, taken_at, &progress, &stats);
     let reading = async {
         let end = match halt.run_until_cancelled(signals.go.cancelled()).await {

@@ -1,82 +1,167 @@
 //! The reading side of a tenure: from the shard to the processor, until the shard ends or it is told to halt.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{End, Workplace};
+use super::{
+    End, Workplace,
+    chunks::{Chunks, Cut},
+    suspicion::{Position, Suspicion, Verdict, position},
+};
 use crate::consumer::{
     checkpoint::{Checkpoint, SequenceNumber},
+    counts::Count,
     fetch::{Batch, Fetched, Fetcher},
-    process::{Delivery, ProcessError, Session},
+    process::{ProcessError, Session},
     progress::Progress,
-    stats::LeaseStats,
-    unpack::unpack,
+    stats::{Accounts, LeaseStats},
+    unpack::{Record, Shard},
 };
-
-/// User records that are processed together, and the most that a stop waits for.
-const CHUNK_RECORDS: usize = 2000;
 
 /// The first and the longest pause after the processor failed. It begins again at the last checkpoint until it gets on
 /// or the lease is given up: nothing is skipped.
 const PROCESSOR_PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
+/// The pause between two tries of a record that holds up its shard. Somebody may have cured the cause.
+const STOPPED_PAUSE: Duration = Duration::from_secs(60);
+
 /// How often in a row a processor may leave the end of a shard without a checkpoint before the lease is given up.
 const END_ATTEMPTS: u32 = 5;
 
-/// The reading side of a tenure.
 pub(super) struct Reader<'a> {
-    pub(super) workplace: &'a Workplace,
-    pub(super) shard_id: Arc<str>,
+    workplace: &'a Workplace,
+    shard: Shard,
     /// The first record that came: where LATEST was, which must not move when the processor begins again.
-    pub(super) first: Option<SequenceNumber>,
-    pub(super) progress: &'a Progress,
-    pub(super) stats: &'a Arc<LeaseStats>,
+    first: Option<SequenceNumber>,
+    progress: &'a Progress,
+    stats: &'a std::sync::Arc<LeaseStats>,
+    suspicion: Suspicion,
+    /// Dead letters that no checkpoint is behind yet.
+    skips: BTreeSet<Position>,
+    pause: Duration,
+    /// Ends of the shard in a row that were not checkpointed.
+    ends: u32,
 }
 
-impl Reader<'_> {
+/// What to do after a failure.
+enum Next {
+    Again(Duration),
+    GiveUp,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        workplace: &'a Workplace,
+        shard: Shard,
+        progress: &'a Progress,
+        stats: &'a std::sync::Arc<LeaseStats>,
+    ) -> Self {
+        Self {
+            workplace,
+            shard,
+            first: None,
+            progress,
+            stats,
+            suspicion: Suspicion::new(workplace.poison.retries),
+            skips: BTreeSet::new(),
+            pause: PROCESSOR_PAUSES.0,
+            ends: 0,
+        }
+    }
+
     /// Reads until the processor is done, however often it takes.
     pub(super) async fn run(&mut self, halt: &CancellationToken) -> End {
-        let (mut pause, mut ends) = (PROCESSOR_PAUSES.0, 0);
         loop {
             let start = self.progress.reached();
             let error = match self.attempt(&start, halt).await {
                 Ok(end) => return end,
                 Err(error) => error,
             };
-            tracing::error!(
-                shard = &*self.shard_id,
-                error = crate::process::chain(&error),
-                "the processor failed; it begins again at its last checkpoint"
-            );
-            ends = if matches!(error, ProcessError::EndNotCheckpointed) { ends + 1 } else { 0 };
-            if ends == END_ATTEMPTS {
-                tracing::error!(shard = &*self.shard_id, "gave up the lease of a shard whose end is not checkpointed");
-                return End::Halted;
-            }
+            self.stats.note_failed();
             if self.progress.reached() != start {
-                pause = PROCESSOR_PAUSES.0;
+                self.pause = PROCESSOR_PAUSES.0;
             }
+            let next = halt.run_until_cancelled(self.judge(error)).await;
+            let Some(Next::Again(pause)) = next else { return End::Halted };
             if halt.run_until_cancelled(sleep(pause)).await.is_none() {
                 return End::Halted;
             }
-            pause = (pause * 2).min(PROCESSOR_PAUSES.1);
+        }
+    }
+
+    async fn judge(&mut self, error: ProcessError) -> Next {
+        let text = crate::process::chain(&error);
+        tracing::error!(
+            shard = &*self.shard.id,
+            error = text,
+            "the processor failed; it begins again at its last checkpoint"
+        );
+        self.ends = if matches!(error, ProcessError::EndNotCheckpointed) { self.ends + 1 } else { 0 };
+        if self.ends == END_ATTEMPTS {
+            tracing::error!(shard = &*self.shard.id, "gave up the lease of a shard whose end is not checkpointed");
+            return Next::GiveUp;
+        }
+        if let ProcessError::Rejected { records, .. } = &error
+            && self.suspect(records) == Verdict::Guilty
+            && let [guilty] = &records[..]
+        {
+            return self.convict(guilty, &text).await;
+        }
+        let pause = self.pause;
+        // Narrowing down is work, not waiting.
+        if !self.suspicion.is_narrowing() {
+            self.pause = (self.pause * 2).min(PROCESSOR_PAUSES.1);
+        }
+        Next::Again(pause)
+    }
+
+    fn suspect(&mut self, records: &[Record]) -> Verdict {
+        match (records.first().and_then(position), records.last().and_then(position)) {
+            (Some(first), Some(last)) => self.suspicion.reject(first, last, records.len()),
+            _ => Verdict::TryAgain,
+        }
+    }
+
+    /// Does with a record that cannot be processed what the policy says: it becomes a dead letter, or holds up the
+    /// shard for all to see.
+    async fn convict(&mut self, record: &Record, error: &str) -> Next {
+        let (shard, at, sub) = (&*self.shard.id, &*record.sequence_number, record.sub_sequence_number);
+        self.pause = PROCESSOR_PAUSES.0;
+        let Some(letters) = &self.workplace.poison.dead_letters else {
+            tracing::error!(shard, at, sub, "a record holds up its shard; WEIR_POISON=dead-letter would set it aside");
+            self.stats.set_stopped(Some(format!("record {at}/{sub}: {error}")));
+            self.stats.count(Count::Stopped);
+            return Next::Again(STOPPED_PAUSE);
+        };
+        match letters.store(record, error).await {
+            Ok(()) => {
+                tracing::error!(shard, at, sub, "a record that cannot be processed has become a dead letter");
+                self.stats.count(Count::DeadLettered);
+                self.skips.extend(position(record));
+                Next::Again(Duration::ZERO)
+            }
+            Err(problem) => {
+                tracing::error!(shard, at, sub, problem, "cannot store a dead letter; its record is tried again");
+                Next::Again(PROCESSOR_PAUSES.1)
+            }
         }
     }
 
     /// Reads from `start` on with a new session of the processor.
     async fn attempt(&mut self, start: &Checkpoint, halt: &CancellationToken) -> Result<End, ProcessError> {
-        let opening = self.workplace.processor.open(&self.shard_id, self.progress);
+        let accounts = Accounts { lease: self.stats, worker: &self.workplace.stats };
+        let opening = self.workplace.processing.open(&self.shard.id, self.progress, accounts);
         let Some(session) = halt.run_until_cancelled(opening).await else { return Ok(End::Halted) };
         let mut session = session?;
         match self.read(start, &mut session, halt).await {
             Ok(End::Shard(children)) => session.end().await.map(|()| End::Shard(children)),
             Ok(End::Halted) => {
-                session.stop().await;
+                if let Err(error) = session.stop().await {
+                    let error = crate::process::chain(&error);
+                    tracing::warn!(shard = &*self.shard.id, error, "what was under way at the end was not processed");
+                }
                 Ok(End::Halted)
             }
             Err(error) => {
@@ -92,12 +177,12 @@ impl Reader<'_> {
         session: &mut Session<'_>,
         halt: &CancellationToken,
     ) -> Result<End, ProcessError> {
-        tracing::info!(shard = &*self.shard_id, from = %start, "reading a shard");
+        tracing::info!(shard = &*self.shard.id, from = %start, "reading a shard");
         let (output, fetched) = Fetcher::channel();
         let fetcher = Fetcher {
             kinesis: self.workplace.reading.clone(),
             stream: self.workplace.stream.clone(),
-            shard_id: self.shard_id.clone(),
+            shard_id: self.shard.id.clone(),
             position: match (start, &self.first) {
                 (Checkpoint::Latest, Some(first)) => Checkpoint::At(first.clone(), 0),
                 _ => start.clone(),
@@ -116,7 +201,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Processes what is fetched. A batch is never abandoned half-way: `halt` is looked at between chunks.
+    /// Processes what is fetched. A chunk is never abandoned half-way: `halt` is looked at between chunks.
     async fn process(
         &mut self,
         start: &Checkpoint,
@@ -124,17 +209,26 @@ impl Reader<'_> {
         mut fetched: mpsc::Receiver<Fetched>,
         halt: &CancellationToken,
     ) -> Result<End, ProcessError> {
-        while let Some(Some(next)) = halt.run_until_cancelled(fetched.recv()).await {
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = halt.cancelled() => return Ok(End::Halted),
+                settled = session.settle() => {
+                    settled?;
+                    continue;
+                }
+                next = fetched.recv() => next,
+            };
             match next {
-                Fetched::Batch(batch) => self.process_batch(start, session, batch, halt).await?,
-                Fetched::End(children) => return Ok(End::Shard(children)),
-                Fetched::Gone => {
-                    tracing::error!(shard = &*self.shard_id, "the shard's records expired before they were read");
+                Some(Fetched::Batch(batch)) => self.process_batch(start, session, batch, halt).await?,
+                Some(Fetched::End(children)) => return Ok(End::Shard(children)),
+                Some(Fetched::Gone) => {
+                    tracing::error!(shard = &*self.shard.id, "the shard's records expired before they were read");
                     return Ok(End::Shard(Vec::new()));
                 }
+                None => return Ok(End::Halted),
             }
         }
-        Ok(End::Halted)
     }
 
     /// Processes a batch, or what comes before `halt`.
@@ -145,28 +239,43 @@ impl Reader<'_> {
         batch: Batch,
         halt: &CancellationToken,
     ) -> Result<(), ProcessError> {
-        let (mut users, mut checkpoint) = (Vec::new(), None);
-        let mut records = batch.records.into_iter().peekable();
-        while let Some(record) = records.next() {
-            if self.first.is_none() {
-                self.first = record.sequence_number().parse().ok();
-            }
-            checkpoint = unpack(record, &self.shard_id, start, &mut users).or(checkpoint);
-            if users.len() < CHUNK_RECORDS && records.peek().is_some() {
-                continue;
-            }
+        if self.first.is_none() {
+            self.first = batch.records.first().and_then(|record| record.sequence_number().parse().ok());
+        }
+        let mut chunks = Chunks::new(batch);
+        loop {
+            let cut = Cut {
+                shard: &self.shard,
+                start,
+                records_max: self.workplace.processing.chunk_records(),
+                suspicion: &self.suspicion,
+                skips: &self.skips,
+            };
+            let Some(chunk) = chunks.next(&cut) else { break };
             if halt.is_cancelled() {
                 return Ok(());
             }
-            self.stats.note_begun(batch.behind_ms, batch.fetched_at, Instant::now());
-            let delivery = Delivery { records: &users, checkpoint: checkpoint.take(), behind_ms: batch.behind_ms };
-            session.process(delivery).await?;
-            let bytes = users.iter().map(|record| record.data.len() as u64).sum();
-            let (count, now) = (users.len() as u64, Instant::now());
-            self.stats.note_done(count, bytes, now);
-            self.workplace.stats.note_processed(count, bytes, now);
-            users.clear();
+            let last = chunk.records.last().and_then(position);
+            session.deliver(chunk).await?;
+            if self.suspicion.suspects_any() {
+                // What is suspected is judged before the next is delivered.
+                session.finish().await?;
+            }
+            self.acquit(last);
         }
+        self.stats.add(Count::OutOfRange, chunks.out_of_range());
         Ok(())
+    }
+
+    /// Takes note that everything up to `last` is processed, as far as it is suspected.
+    fn acquit(&mut self, last: Option<Position>) {
+        let Some(last) = last else { return };
+        if self.suspicion.suspects_any() {
+            self.suspicion.acquit(&last);
+            self.stats.set_stopped(None);
+        }
+        if let Checkpoint::At(number, sub) = self.progress.reached() {
+            self.skips = self.skips.split_off(&(number, sub));
+        }
     }
 }

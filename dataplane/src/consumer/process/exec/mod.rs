@@ -17,16 +17,18 @@ use self::{
     message::{Answer, CheckpointRequest, Message, Refusal},
     phase::{Delivered, Phase},
 };
-use super::super::{
+use super::{Chunk, ProcessError};
+use crate::consumer::{
     checkpoint::Checkpoint,
     progress::{LeaseLost, Progress},
+    stats::Accounts,
     unpack::Record,
 };
 
 pub use command::ExecCommand;
 
 /// The most records, and about the most bytes of data, in one `processRecords`.
-const MESSAGE_RECORDS_MAX: usize = 2000;
+pub(super) const MESSAGE_RECORDS_MAX: usize = 2000;
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
 /// Why a program did not do what it was asked.
@@ -57,6 +59,7 @@ pub(crate) struct Exec {
 pub(crate) struct Session<'a> {
     child: Child,
     progress: &'a Progress,
+    accounts: Accounts<'a>,
     delivered: Delivered,
     /// Whether it has checkpointed the end of the shard.
     ended: bool,
@@ -64,10 +67,15 @@ pub(crate) struct Session<'a> {
 }
 
 impl Exec {
-    pub(super) async fn open<'a>(&self, shard_id: &Arc<str>, progress: &'a Progress) -> Result<Session<'a>, ExecError> {
+    pub(super) async fn open<'a>(
+        &self,
+        shard_id: &Arc<str>,
+        progress: &'a Progress,
+        accounts: Accounts<'a>,
+    ) -> Result<Session<'a>, ExecError> {
         let child = Child::spawn(&self.command, shard_id, self.timeout)?;
         let delivered = Delivered::default();
-        let mut session = Session { child, progress, delivered, ended: false, shard_id: shard_id.clone() };
+        let mut session = Session { child, progress, accounts, delivered, ended: false, shard_id: shard_id.clone() };
         let from = progress.reached();
         let initialize = Message::Initialize {
             shard_id,
@@ -85,10 +93,35 @@ impl Exec {
 }
 
 impl Session<'_> {
-    pub(super) async fn process(&mut self, records: &[Record], behind_ms: Option<u64>) -> Result<(), ExecError> {
+    /// Gives the program a chunk. Whatever goes wrong with it, some record may be the cause.
+    pub(super) async fn deliver<M>(&mut self, chunk: Chunk<M>) -> Result<(), ProcessError> {
+        self.accounts.note_begun(&chunk);
+        let Chunk { records, checkpoint, behind_ms, .. } = chunk;
+        if records.is_empty() {
+            self.pass(checkpoint);
+            return Ok(());
+        }
+        match self.process(&records, behind_ms).await {
+            Ok(()) => {
+                self.accounts.note_done(&records);
+                Ok(())
+            }
+            Err(error) => Err(ProcessError::Rejected { records, source: error.into() }),
+        }
+    }
+
+    /// Moves on behind what the program does not get, if it has checkpointed all that it got.
+    fn pass(&self, checkpoint: Option<Checkpoint>) {
+        let current = self.progress.reached();
+        if let Some(checkpoint) = checkpoint.filter(|_| self.delivered.all(&current) == current) {
+            self.progress.reach(checkpoint, 0);
+        }
+    }
+
+    async fn process(&mut self, records: &[Record], behind_ms: Option<u64>) -> Result<(), ExecError> {
         let mut rest = records;
         while let Some((message, next)) = rest.split_at_checked(message_len(rest)).filter(|(now, _)| !now.is_empty()) {
-            self.deliver(message);
+            self.note_delivered(message);
             let records = message.iter().map(Into::into).collect();
             let message = Message::ProcessRecords { records, millis_behind_latest: behind_ms };
             self.ask(Phase::ProcessRecords, &message).await?;
@@ -123,7 +156,7 @@ impl Session<'_> {
         self.child.end().await;
     }
 
-    fn deliver(&mut self, records: &[Record]) {
+    fn note_delivered(&mut self, records: &[Record]) {
         let position =
             |record: &Record| record.sequence_number.parse().ok().map(|number| (number, record.sub_sequence_number));
         if let Some((first, last)) = records.first().and_then(position).zip(records.last().and_then(position)) {
@@ -185,12 +218,15 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::consumer::stats::Stats;
 
     async fn failure(script: &str, timeout: Duration) -> String {
         let arguments = ["-c", script].map(str::to_owned).to_vec();
         let exec = Exec { command: ExecCommand { program: "sh".to_owned(), arguments }, timeout };
-        let progress = Progress::new(Checkpoint::TrimHorizon);
-        let opened = exec.open(&"shard".into(), &progress).await;
+        let progress = Progress::new(Checkpoint::TrimHorizon, None);
+        let stats = Stats::new(tokio::time::Instant::now());
+        let lease = stats.add("shard");
+        let opened = exec.open(&"shard".into(), &progress, Accounts { lease: &lease, worker: &stats }).await;
         opened.err().map(|error| error.to_string()).unwrap_or_default()
     }
 
