@@ -14,6 +14,7 @@ mod metrics;
 pub mod optimum;
 mod physics;
 pub mod prices;
+pub mod rivals;
 mod run;
 pub mod score;
 mod timeline;

@@ -1,0 +1,51 @@
+//! Counts that never change: what a person would have set who knew the load.
+
+use super::rival::Rival;
+
+/// Shards that a consumer task and a producer task work for, rounded to what both do in the simulated world's defaults.
+const SHARDS_PER_CONSUMER: f64 = 2.0;
+const SHARDS_PER_PRODUCER: f64 = 8.0;
+
+/// Fixed counts for some load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fixed {
+    pub(super) shards: u32,
+    producers: u32,
+    consumers: u32,
+}
+
+impl Fixed {
+    pub(super) fn mean(demand: &[f64]) -> Self {
+        Self::of(demand.iter().sum::<f64>() / demand.len().max(1) as f64)
+    }
+
+    /// For the highest minute.
+    pub(super) fn peak(demand: &[f64]) -> Self {
+        Self::of(demand.iter().copied().fold(0.0, f64::max))
+    }
+
+    fn of(demand: f64) -> Self {
+        let whole = |count: f64| (count.ceil() as u32).max(1);
+        Self {
+            shards: whole(demand),
+            producers: whole(demand / SHARDS_PER_PRODUCER),
+            consumers: whole(demand / SHARDS_PER_CONSUMER),
+        }
+    }
+
+    pub(super) fn rival(self, name: &'static str) -> Rival {
+        Rival::new(name).begin_with(self.shards).begin_with_tasks(self.producers, self.consumers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_carry_the_mean_or_the_highest_minute() {
+        let demand = [0.5, 1.0, 9.3, 1.2];
+        assert_eq!(Fixed::mean(&demand), Fixed { shards: 3, producers: 1, consumers: 2 });
+        assert_eq!(Fixed::peak(&demand), Fixed { shards: 10, producers: 2, consumers: 5 });
+    }
+}
