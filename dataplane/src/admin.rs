@@ -1,6 +1,6 @@
 //! The admin port: `/report`, `/metrics`, `/healthz` and `/readyz`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -17,12 +17,13 @@ use prometheus_client::{
 
 use crate::{
     ambient,
+    http::Bounds,
     report::{Report, Role, VERSION},
     task::Task,
 };
 
 /// The control plane, a scraper and a person: few, even when each holds on to its connection.
-pub(crate) const CONNECTIONS_MAX: u32 = 64;
+pub(crate) const BOUNDS: Bounds = Bounds { connections: 64, header_time: Duration::from_secs(10) };
 
 /// What the admin port shows: the producer or the consumer.
 pub(crate) trait Subject: Send + Sync + 'static {

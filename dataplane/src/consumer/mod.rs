@@ -140,7 +140,7 @@ impl Consumer {
             stopping: stopping.clone(),
         };
         let page = admin::router(task.clone(), Arc::new(status));
-        background.spawn(http::serve(admin, page, admin::CONNECTIONS_MAX, ended.clone()));
+        background.spawn(http::serve(admin, page, admin::BOUNDS, ended.clone()));
         let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
         background.spawn({
             let (stats, stream, ended) = (stats.clone(), stream.clone(), ended.clone());

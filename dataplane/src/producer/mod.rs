@@ -9,11 +9,13 @@ mod backlog;
 mod bucket;
 mod budget;
 mod gate;
+mod idempotency;
 mod kpl;
 mod metrics;
 mod pack;
 mod pipeline;
 mod receipt;
+mod record_size;
 mod route;
 mod send;
 mod settings;
@@ -32,19 +34,34 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    accept::Front, backlog::Backlog, bucket::Buckets, metrics::Status, pack::Packer, pipeline::Pipeline,
-    route::ShardMap, send::Sender,
+    accept::{Clients, Front},
+    backlog::Backlog,
+    bucket::Buckets,
+    idempotency::Idempotency,
+    metrics::Status,
+    pack::Packer,
+    pipeline::Pipeline,
+    route::ShardMap,
+    send::Sender,
 };
-use crate::{admin, ambient, aws, cloudwatch, http, task::Task};
+use crate::{
+    admin, ambient, aws, cloudwatch,
+    http::{self, Bounds},
+    task::Task,
+};
 
 pub use crate::Error;
-pub use settings::Settings;
+pub use accept::Ack;
+pub use settings::{Settings, Token};
 
 /// The KPL's namespace, so that what was built for the KPL keeps working.
 const NAMESPACE: &str = "KinesisProducerLibrary";
 
 /// How long the background tasks may take to end. None of them has anything to finish.
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How much longer than its records may be tried a request may hold its idempotency key: its outcome has to be noted.
+const CLAIM_MARGIN: Duration = Duration::from_secs(5);
 
 /// Runs the producer until `stopping`, then drains and returns.
 ///
@@ -108,6 +125,7 @@ impl Producer {
         let (background, ended) = (TaskTracker::new(), CancellationToken::new());
 
         let kinesis = aws_sdk_kinesis::Client::new(&config);
+        background.spawn(record_size::follow(kinesis.clone(), stream.clone(), pipeline.clone(), ended.clone()));
         background.spawn(shards::follow(kinesis, stream.clone(), map_writer, map_is_stale.clone(), ended.clone()));
         let task = Arc::new(Task::discover().await);
         background.spawn({
@@ -116,7 +134,7 @@ impl Producer {
         });
         let status = Status { stream, pipeline: pipeline.clone(), map: map.clone(), draining: stopping.clone() };
         let page = admin::router(task, Arc::new(status));
-        background.spawn(http::serve(admin, page, admin::CONNECTIONS_MAX, ended.clone()));
+        background.spawn(http::serve(admin, page, admin::BOUNDS, ended.clone()));
         background.spawn(publish(&config, pipeline.clone(), settings.task.stream.clone(), ended.clone()));
 
         let sender = Sender {
@@ -128,33 +146,50 @@ impl Producer {
             map,
             map_is_stale,
         };
-        work(&settings, ingest, pipeline, sender, stopping).await;
+        let front = front(&settings, &config, &pipeline, &stopping);
+        work(&settings, ingest, front, sender, stopping).await;
         ended.cancel();
         background.close();
         let _ = timeout(BACKGROUND_TIMEOUT, background.wait()).await;
     }
 }
 
+/// What requests are answered with.
+fn front(settings: &Settings, config: &SdkConfig, pipeline: &Arc<Pipeline>, stopping: &CancellationToken) -> Front {
+    let time = settings.idempotency_time;
+    let table = settings.idempotency_table.clone();
+    let table = table.map(|name| idempotency::Table::new(aws_sdk_dynamodb::Client::new(config), name, time));
+    Front {
+        pipeline: pipeline.clone(),
+        clients: Arc::new(Clients::new(settings.tokens.clone(), settings.client_rate, settings.behind_balancer)),
+        idempotency: Arc::new(Idempotency::new(time, settings.record_ttl + CLAIM_MARGIN, table)),
+        notes: TaskTracker::new(),
+        ack: settings.ack,
+        body_time: settings.body_timeout,
+        draining: stopping.clone(),
+    }
+}
+
 /// Accepts and sends until everything is drained or the stop timeout is over.
-async fn work(
-    settings: &Settings,
-    ingest: TcpListener,
-    pipeline: Arc<Pipeline>,
-    sender: Sender,
-    stopping: CancellationToken,
-) {
+async fn work(settings: &Settings, ingest: TcpListener, front: Front, sender: Sender, stopping: CancellationToken) {
     let (closing, draining) = (CancellationToken::new(), CancellationToken::new());
-    let router = accept::router(Front { pipeline: pipeline.clone(), draining: stopping.clone() });
+    let (pipeline, notes) = (front.pipeline.clone(), front.notes.clone());
+    let router = accept::router(front);
+    let bounds = Bounds { connections: settings.connections, header_time: settings.header_timeout };
     let accepting = async {
         let until = async {
             stopping.cancelled().await;
             sleep(settings.drain_delay).await;
             closing.cancel();
         };
-        tokio::join!(http::serve(ingest, router, settings.connections, closing.clone()), until);
+        tokio::join!(http::serve(ingest, router, bounds, closing.clone()), until);
         draining.cancel();
     };
-    let sending = sender.run(Backlog::new(ambient::generator()), draining.clone());
+    let sending = async {
+        sender.run(Backlog::new(ambient::generator()), draining.clone()).await;
+        notes.close();
+        notes.wait().await;
+    };
     let out_of_time = async {
         stopping.cancelled().await;
         sleep(settings.task.stop_timeout).await;
@@ -163,7 +198,7 @@ async fn work(
         _ = async { tokio::join!(accepting, sending) } => tracing::info!("drained"),
         () = out_of_time => {
             let unsettled = pipeline.stats.figures().pending();
-            tracing::error!(records = unsettled, "stopped before Kinesis took all records; none of them was acknowledged");
+            tracing::error!(records = unsettled, "stopped before Kinesis took all records; none of them was answered with 200");
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Where requests leave records and the sender finds them.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,6 +16,7 @@ use super::{
     kpl::Metric,
     pack::{Incoming, Packer, Parcel, Place},
     receipt::{self, Receipt},
+    record_size,
     stats::Stats,
 };
 
@@ -36,6 +40,7 @@ pub(crate) struct Pipeline {
     pub(crate) budget: Arc<Budget>,
     pub(crate) stats: Stats,
     pub(crate) buckets: Buckets,
+    record_bytes_max: AtomicUsize,
     packer: Mutex<Packer>,
     /// Told when there is something to send and nothing was before, and when there is enough for a request.
     pub(crate) arrived: Notify,
@@ -56,9 +61,20 @@ impl Pipeline {
             budget: Budget::new(buffer_bytes),
             stats: Stats::new(origin),
             buckets,
+            record_bytes_max: AtomicUsize::new(record_size::DEFAULT_BYTES),
             packer: Mutex::new(packer),
             arrived: Notify::new(),
         }
+    }
+
+    /// The largest record that the stream takes: data and partition key together.
+    pub(crate) fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes it, and says what it was.
+    pub(crate) fn set_record_bytes_max(&self, bytes: usize) -> usize {
+        self.record_bytes_max.swap(bytes, Ordering::Relaxed)
     }
 
     /// Takes the records of a request, all or none.

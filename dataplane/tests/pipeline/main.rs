@@ -4,6 +4,8 @@ mod delivery;
 mod exec;
 mod fan_out;
 mod handover;
+mod hostile;
 mod ingest;
 mod processors;
+mod terms;
 mod world;

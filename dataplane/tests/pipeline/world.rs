@@ -13,11 +13,12 @@ use std::{
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::{
     config::Credentials,
-    types::{StreamDescriptionSummary, StreamStatus},
+    types::{ShardIteratorType, StreamDescriptionSummary, StreamStatus},
 };
 use bytes::Bytes;
 use clap::Parser;
 use dataplane::{
+    aggregation::decode,
     consumer::{self, Consumer, Processor},
     producer::{self, Producer},
 };
@@ -93,9 +94,38 @@ impl World {
     /// The same with other quotas and delays of Kinesis.
     pub(crate) async fn start_with(shards: i32, kinesis: localcloud::kinesis::Settings) -> Self {
         let world = Self::bare(kinesis).await;
-        world.kinesis.create_stream().stream_name(STREAM).shard_count(shards).send().await.unwrap();
-        world.until_active().await;
+        world.create_stream(shards).await;
         world
+    }
+
+    pub(crate) async fn create_stream(&self, shards: i32) {
+        self.kinesis.create_stream().stream_name(STREAM).shard_count(shards).send().await.unwrap();
+        self.until_active().await;
+    }
+
+    pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.sdk)
+    }
+
+    /// Every user record in the stream.
+    pub(crate) async fn user_records(&self) -> Vec<UserRecord> {
+        let mut records = Vec::new();
+        let shards = self.kinesis.list_shards().stream_name(STREAM).send().await.unwrap();
+        for shard in shards.shards() {
+            let iterator = self.kinesis.get_shard_iterator().stream_name(STREAM).shard_id(shard.shard_id());
+            let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
+            let mut next = iterator.shard_iterator;
+            while let Some(iterator) = next {
+                let page = self.kinesis.get_records().shard_iterator(iterator).send().await;
+                let page = match page {
+                    Ok(page) => page,
+                    Err(error) => panic!("{error:?}"),
+                };
+                records.extend(page.records.iter().flat_map(|record| user_records(shard.shard_id(), record)));
+                next = page.next_shard_iterator.filter(|_| !page.records.is_empty());
+            }
+        }
+        records
     }
 
     pub(crate) async fn without_stream() -> Self {
@@ -196,6 +226,19 @@ impl World {
             .await
     }
 
+    /// Posts with these headers.
+    pub(crate) async fn post_with(
+        &self,
+        producer: &RunningProducer,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let request = Request::post(format!("http://{}{path}", producer.ingest));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.send(request.body(Full::new(body.into())).unwrap()).await
+    }
+
     /// Posts a body that is the data itself.
     pub(crate) async fn post_bytes(&self, producer: &RunningProducer, query: &str, body: impl Into<Bytes>) -> Answer {
         let request = Request::post(format!("http://{}/?{query}", producer.ingest));
@@ -242,6 +285,27 @@ fn consumer_settings(arguments: &[&str]) -> consumer::Settings {
     ];
     let short: &[&str] = if arguments.contains(&"--lease-duration") { &[] } else { &["--lease-duration", "2s"] };
     ConsumerLine::parse_from([&usual[..], short, arguments].concat()).settings
+}
+
+/// A user record, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UserRecord {
+    pub(crate) shard_id: String,
+    pub(crate) partition_key: String,
+    pub(crate) data: Vec<u8>,
+}
+
+fn user_records(shard_id: &str, record: &aws_sdk_kinesis::types::Record) -> Vec<UserRecord> {
+    let data = Bytes::copy_from_slice(record.data().as_ref());
+    let user = |partition_key: &str, data: &[u8]| UserRecord {
+        shard_id: shard_id.to_owned(),
+        partition_key: partition_key.to_owned(),
+        data: data.to_vec(),
+    };
+    match decode(&data) {
+        Some(users) => users.iter().map(|record| user(&record.partition_key, &record.data)).collect(),
+        None => vec![user(record.partition_key().unwrap(), &data)],
+    }
 }
 
 impl RunningConsumer {

@@ -8,14 +8,11 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::{Instant, timeout};
 
-use super::rejection::Rejection;
+use super::{gzip, rejection::Rejection, terms::Terms};
 use crate::producer::{budget::Reservation, pipeline::Pipeline};
 
-/// The largest body. A record of 1 MiB takes up to 6 MiB when every character of it is escaped.
-pub(super) const BODY_BYTES_MAX: usize = 8 << 20;
-
-/// How long a body may take, whatever its size.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest body where records may have 1 MiB: such a record takes up to 6 MiB when every character of it is escaped.
+const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// How much of a body that is refused is still read, and for how long. A connection that is closed with something
 /// unread in it is reset, and then the client never sees the answer.
@@ -37,24 +34,36 @@ impl Deref for Body {
     }
 }
 
-/// Reads the body of `request`. Every byte is reserved in the budget before it is kept.
-pub(super) async fn read(pipeline: &Pipeline, request: Request) -> Result<Body, Rejection> {
+/// Reads the body of `request`, within `time`, and expands it. Every byte is reserved in the budget before it is kept.
+pub(super) async fn read(
+    pipeline: &Pipeline,
+    request: Request,
+    terms: &Terms,
+    time: Duration,
+) -> Result<Body, Rejection> {
+    // Twice the size leaves room for base64.
+    let limit = BODY_BYTES_MAX.max(2 * pipeline.record_bytes_max());
     let mut body = request.into_body();
     let declared = body.size_hint().lower();
-    let read = if declared > BODY_BYTES_MAX as u64 {
-        Err(Rejection::BodyTooLarge)
+    let read = if declared > limit as u64 {
+        Err(Rejection::BodyTooLarge(limit))
     } else {
-        let read = timeout(BODY_TIMEOUT, collect(pipeline, &mut body)).await;
-        read.unwrap_or(Err(Rejection::BodyTooSlow(BODY_TIMEOUT.as_secs())))
+        timeout(time, collect(pipeline, limit, &mut body)).await.unwrap_or(Err(Rejection::BodyTooSlow(time)))
     };
     if let Err(rejection) = &read {
         if *rejection == Rejection::BufferFull {
             // How many records there were was not read.
             pipeline.turn_away(1, declared, Instant::now());
         }
-        let _ = timeout(DISCARD_TIMEOUT, discard(&mut body)).await;
+        if !matches!(rejection, Rejection::BodyTooSlow(_)) {
+            let _ = timeout(DISCARD_TIMEOUT.min(time), discard(&mut body)).await;
+        }
     }
-    read
+    let (mut bytes, mut reservation) = read?;
+    if terms.gzip {
+        bytes = gzip::expand(&bytes, limit, &mut reservation).await?;
+    }
+    Ok(Body { bytes, _reservation: reservation })
 }
 
 async fn discard(body: &mut axum::body::Body) {
@@ -65,13 +74,17 @@ async fn discard(body: &mut axum::body::Body) {
     }
 }
 
-async fn collect(pipeline: &Pipeline, body: &mut axum::body::Body) -> Result<Body, Rejection> {
+async fn collect(
+    pipeline: &Pipeline,
+    limit: usize,
+    body: &mut axum::body::Body,
+) -> Result<(Bytes, Reservation), Rejection> {
     let mut reservation = pipeline.budget.reserve(0).ok_or(Rejection::BufferFull)?;
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(|_| Rejection::BodyBroken)?.into_data() else { continue };
-        if first.len() + rest.len() + chunk.len() > BODY_BYTES_MAX {
-            return Err(Rejection::BodyTooLarge);
+        if first.len() + rest.len() + chunk.len() > limit {
+            return Err(Rejection::BodyTooLarge(limit));
         }
         if !reservation.grow(chunk.len()) {
             return Err(Rejection::BufferFull);
@@ -87,5 +100,5 @@ async fn collect(pipeline: &Pipeline, body: &mut axum::body::Body) -> Result<Bod
         }
     }
     let bytes = if rest.is_empty() { first } else { rest.freeze() };
-    Ok(Body { bytes, _reservation: reservation })
+    Ok((bytes, reservation))
 }

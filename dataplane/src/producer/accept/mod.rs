@@ -7,146 +7,185 @@
 //! | `POST /records`, the same objects as NDJSON or as a JSON array | 200 all stored; 207 some were; 503 none was; one result a record, in order |
 //! | `GET /healthcheck` | 200, or 503 while the task drains |
 //!
-//! Bytes that are not UTF-8 come as `dataBase64` in place of `data`. Nothing is stored of a request with a mistake in
-//! it. Any other content type than `application/octet-stream` means JSON: clients send what their HTTP library happens
-//! to set.
+//! Bytes that are not UTF-8 come as `dataBase64` in place of `data`. Bodies may be compressed (`Content-Encoding: gzip`).
+//! Any content type other than `application/octet-stream` means JSON: clients send what their HTTP library happens to
+//! set. Nothing is stored of a request with a mistake in it.
+//!
+//! | asked for | effect |
+//! |---|---|
+//! | `?ack=accepted`, or the header `Weir-Ack: accepted` | 202 once the records are in memory: a task that is killed loses them |
+//! | `Idempotency-Key: <text>` | the same key and body again, within `WEIR_IDEMPOTENCY_TIME`: the first answer again, and no second copy |
+//! | `X-Request-Id: <text>` | sent back, and in the log |
 
+mod answer;
 mod body;
+mod client;
+mod gzip;
 mod parse;
 mod rejection;
+mod scan;
+mod terms;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use axum::{
     Router,
-    extract::{Query, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde::Serialize;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::{task::JoinHandle, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{
-    parse::{Keys, Posted},
-    rejection::Rejection,
-};
+use self::{parse::Posted, terms::Terms};
 use super::{
+    idempotency::{Begun, Claim, Idempotency},
     pipeline::Pipeline,
     receipt::{Outcome, Receipt},
 };
 
-/// When a client that was told 503 should come back, in seconds.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+pub(crate) use client::Clients;
+pub use terms::Ack;
 
-/// The version of the answers.
-const VERSION: u32 = 1;
+pub(crate) use rejection::Rejection;
+
+const REQUEST_ID: &str = "x-request-id";
 
 /// What requests are answered with.
 #[derive(Clone)]
 pub(crate) struct Front {
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) idempotency: Arc<Idempotency>,
+    /// Requests whose outcome is noted even if their client has gone.
+    pub(crate) notes: TaskTracker,
+    pub(crate) ack: Ack,
+    pub(crate) body_time: std::time::Duration,
     /// Cancelled when the load balancer should look for another task.
     pub(crate) draining: CancellationToken,
 }
 
 pub(crate) fn router(front: Front) -> Router {
     Router::new()
-        .route("/", post(store_one))
-        .route("/records", post(store_many))
+        .route("/", post(async |State(front): State<Front>, request| store(front, request, Shape::One).await))
+        .route("/records", post(async |State(front): State<Front>, request| store(front, request, Shape::Many).await))
         .route("/healthcheck", get(healthcheck))
         .fallback(async || Rejection::NoSuchPath)
         .method_not_allowed_fallback(async || Rejection::NoSuchMethod)
+        .layer(middleware::from_fn(identify))
         .with_state(front)
+}
+
+/// Whether a request has one record or many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    One,
+    Many,
 }
 
 async fn healthcheck(State(front): State<Front>) -> (StatusCode, &'static str) {
     if front.draining.is_cancelled() { (StatusCode::SERVICE_UNAVAILABLE, "draining") } else { (StatusCode::OK, "ok") }
 }
 
-async fn store_one(State(front): State<Front>, request: Request) -> Result<Response, Rejection> {
-    let keys = raw_keys(&request)?;
-    let receipt = {
-        let body = body::read(&front.pipeline, request).await?;
-        front.accept(&[keys.map_or_else(|| parse::one(&body), |keys| parse::raw(&body, keys))?])?
-    };
-    match receipt.outcomes().await.pop() {
-        Some(Ok(stored)) => {
-            let answer = One { version: VERSION, sequence_number: &stored.sequence_number, shard_id: &stored.shard_id };
-            Ok(json(StatusCode::OK, &answer))
+/// Sends the request's id back, and gives one to what is answered with an error.
+async fn identify(request: Request, next: Next) -> Response {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let given = request.headers().get(REQUEST_ID).filter(|id| id.len() <= 128 && id.to_str().is_ok()).cloned();
+    let mut response = next.run(request).await;
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    let id = given.or_else(|| {
+        let number = failed.then(|| NUMBER.fetch_add(1, Ordering::Relaxed))?;
+        HeaderValue::try_from(format!("{:x}-{number:x}", std::process::id())).ok()
+    });
+    if let Some(id) = id {
+        if failed {
+            let shown = id.to_str().unwrap_or_default();
+            tracing::debug!(request_id = shown, status = response.status().as_u16(), "answered with an error");
         }
-        Some(Err(refusal)) => Err(Rejection::NotStored(refusal.to_string())),
-        None => Err(Rejection::NotStored(String::new())),
+        response.headers_mut().insert(REQUEST_ID, id);
     }
+    response
 }
 
-async fn store_many(State(front): State<Front>, request: Request) -> Result<Response, Rejection> {
-    let receipt = {
-        let body = body::read(&front.pipeline, request).await?;
-        front.accept(&parse::many(&body)?)?
-    };
-    let outcomes = receipt.outcomes().await;
-    let stored = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-    let status = match stored {
-        0 => StatusCode::SERVICE_UNAVAILABLE,
-        all if all == outcomes.len() => StatusCode::OK,
-        _ => StatusCode::MULTI_STATUS,
-    };
-    let mut response = json(status, &Many { version: VERSION, results: outcomes.iter().map(Each::from).collect() });
-    if stored < outcomes.len() {
-        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-    }
-    Ok(response)
+/// The records of a request, on their way or stored before.
+enum Taken {
+    New(Receipt),
+    /// With an idempotency key.
+    Noted(JoinHandle<Arc<[Outcome]>>),
+    Known(Arc<[Outcome]>),
 }
 
-/// The keys in the query of a request whose body is the data of its record. `None` for one whose body is JSON.
-fn raw_keys(request: &Request) -> Result<Option<Keys>, Rejection> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
-    if !content_type.starts_with(b"application/octet-stream") {
-        return Ok(None);
+async fn store(front: Front, request: Request, shape: Shape) -> Result<Response, Rejection> {
+    let terms = Terms::of(&request, front.ack)?;
+    let (count, taken) = front.take(request, shape, &terms).await?;
+    if let Taken::Known(outcomes) = &taken {
+        return Ok(answer::repeated(shape, terms.ack, outcomes));
     }
-    let query = Query::try_from_uri(request.uri());
-    query.map(|Query(keys)| Some(keys)).map_err(|_| Rejection::Malformed("the query is not understood".to_owned()))
+    if terms.ack == Ack::Accepted {
+        return Ok(answer::accepted(count));
+    }
+    Ok(match taken {
+        Taken::New(receipt) => answer::stored(shape, &receipt.outcomes().await),
+        Taken::Noted(settling) => answer::stored(shape, &settling.await.unwrap_or_default()),
+        Taken::Known(outcomes) => answer::stored(shape, &outcomes),
+    })
 }
 
 impl Front {
+    /// Reads a request and takes its records. The body is gone when it returns: it is not needed while they are stored.
+    async fn take(&self, request: Request, shape: Shape, terms: &Terms) -> Result<(usize, Taken), Rejection> {
+        let client = self.clients.identify(&request)?;
+        let raw = if shape == Shape::One { parse::raw_keys(&request)? } else { None };
+        let body = body::read(&self.pipeline, request, terms, self.body_time).await?;
+        let limit = self.pipeline.record_bytes_max();
+        let records = match (shape, raw) {
+            (Shape::One, Some(keys)) => vec![parse::raw(&body, keys, limit)?],
+            (Shape::One, None) => vec![parse::one(&body, limit)?],
+            (Shape::Many, _) => parse::many(&body, limit)?,
+        };
+        self.clients.charge(&client, records.len(), Instant::now())?;
+        let taken = match &terms.idempotency_key {
+            None => Taken::New(self.accept(&records)?),
+            Some(key) => match self.idempotency.begin(self.clients.scope(&client), key, &body).await? {
+                Begun::Known(outcomes) => Taken::Known(outcomes),
+                Begun::New(claim) => Taken::Noted(self.accept_claimed(&records, claim)?),
+            },
+        };
+        Ok((records.len(), taken))
+    }
+
     fn accept(&self, records: &[Posted<'_>]) -> Result<Receipt, Rejection> {
         let records: Vec<_> = records.iter().map(Posted::incoming).collect();
         self.pipeline.accept(&records, Instant::now()).map_err(|_| Rejection::BufferFull)
     }
-}
 
-#[derive(Serialize)]
-struct One<'a> {
-    version: u32,
-    sequence_number: &'a str,
-    shard_id: &'a str,
-}
-
-#[derive(Serialize)]
-struct Many<'a> {
-    version: u32,
-    results: Vec<Each<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Each<'a> {
-    Stored { sequence_number: &'a str, shard_id: &'a str },
-    Refused { error: String },
-}
-
-impl<'a> From<&'a Outcome> for Each<'a> {
-    fn from(outcome: &'a Outcome) -> Self {
-        match outcome {
-            Ok(stored) => Self::Stored { sequence_number: &stored.sequence_number, shard_id: &stored.shard_id },
-            Err(refusal) => Self::Refused { error: refusal.to_string() },
-        }
+    /// Takes the records that an earlier try has not stored, and notes what becomes of them whether or not the client
+    /// waits for it.
+    fn accept_claimed(&self, records: &[Posted<'_>], claim: Claim) -> Result<JoinHandle<Arc<[Outcome]>>, Rejection> {
+        let missing = records.iter().enumerate().filter(|(index, _)| !claim.is_stored(*index));
+        let missing: Vec<_> = missing.map(|(_, record)| record.incoming()).collect();
+        let receipt = self.pipeline.accept(&missing, Instant::now());
+        let full = receipt.is_err();
+        let (idempotency, count) = (self.idempotency.clone(), records.len());
+        let settling = self.notes.spawn(async move {
+            let missing = match receipt {
+                Ok(receipt) => receipt.outcomes().await,
+                Err(_) => Vec::new(),
+            };
+            let outcomes = claim.merge(missing, count);
+            idempotency.settle(&claim, outcomes).await
+        });
+        if full { Err(Rejection::BufferFull) } else { Ok(settling) }
     }
 }
 
-fn json(status: StatusCode, answer: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(answer).unwrap_or_default();
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        answer::rejection(&self)
+    }
 }
