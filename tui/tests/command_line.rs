@@ -47,6 +47,7 @@ fn every_command_has_examples_in_its_help() {
         "explain",
         "policy",
         "simulate",
+        "recommend",
         "pause",
         "resume",
         "teardown",

@@ -4,11 +4,15 @@ use assert_cmd::Command;
 use controlplane::simulate::{Minute, Physics, Score, Terms, Timeline, prices::Prices};
 use serde_json::Value;
 
-fn simulate(arguments: &[&str]) -> Command {
+fn ctl(command: &str, arguments: &[&str]) -> Command {
     let state = std::env::temp_dir();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ctl"));
-    command.env_clear().env("HOME", &state).env("WEIR_STATE_DIR", &state).arg("simulate").args(arguments);
-    command
+    let mut ctl = Command::new(env!("CARGO_BIN_EXE_ctl"));
+    ctl.env_clear().env("HOME", &state).env("WEIR_STATE_DIR", &state).arg(command).args(arguments);
+    ctl
+}
+
+fn simulate(arguments: &[&str]) -> Command {
+    ctl("simulate", arguments)
 }
 
 fn stdout(arguments: &[&str]) -> String {
@@ -80,4 +84,19 @@ fn mistakes_are_answered_with_what_is_allowed() {
     assert!(complaint(&["--shape", "step", "--faults", "rain"]).contains("metrics-delayed"));
     assert!(complaint(&["--shape", "step", "--scale", "12"]).contains("peak=12shards"));
     assert!(complaint(&["--trace", "/nowhere.csv"]).contains("/nowhere.csv"));
+}
+
+#[test]
+fn a_recommendation_is_a_policy_that_ctl_reads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (trace, policy) = (folder.path().join("load.csv"), folder.path().join("policy.toml"));
+    let minutes = (0..90).map(|minute| if minute % 30 < 20 { "100\n" } else { "900\n" });
+    std::fs::write(&trace, minutes.collect::<String>()).expect("a trace");
+    let trace = trace.to_str().expect("UTF-8");
+    let assert = ctl("recommend", &["--trace", trace, "--prefer", "safety", "--seeds", "1"]).assert().success();
+    let text = String::from_utf8(assert.get_output().stdout.clone()).expect("UTF-8");
+    assert!(text.contains("version = 1") && text.contains("before"), "{text}");
+    std::fs::write(&policy, text).expect("a policy");
+    let policy = policy.to_str().expect("UTF-8");
+    simulate(&["--trace", trace, "--policy", policy, "--seeds", "1"]).assert().success();
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -55,11 +56,8 @@ pub struct Comparison<'a> {
 impl Comparison<'_> {
     /// Runs everything. `done` hears of each run that ended; the answer `false` ends the comparison with nothing.
     pub fn run(&self, done: &(dyn Fn(usize) -> bool + Sync)) -> Option<Vec<Outcome>> {
-        let seeds = self.seeds.max(1);
-        let jobs: Vec<(usize, u64)> =
-            (0..self.contenders.len()).flat_map(|index| (1..=seeds).map(move |seed| (index, seed))).collect();
-        let scores = self.each(&jobs, done, |index, seed| self.score(index, seed))?;
-        let summaries: Vec<_> = scores.chunks(seeds as usize).map(|scores| (Summary::of(scores), scores)).collect();
+        let scores = self.scores(0..u32::MAX, done)?;
+        let summaries: Vec<_> = scores.iter().map(|scores| (Summary::of(scores), scores)).collect();
         // The timeline of one seed is run again rather than all of them kept.
         let typical: Vec<_> =
             summaries.iter().enumerate().map(|(index, (summary, _))| (index, summary.typical as u64 + 1)).collect();
@@ -69,7 +67,7 @@ impl Comparison<'_> {
             (contender.name().to_owned(), timeline.minutes)
         })?;
         let outcome = |(((name, timeline), (summary, scores)), (_, seed))| {
-            let (Summary { median, spread, .. }, scores): (Summary, &[Score]) = (summary, scores);
+            let (Summary { median, spread, .. }, scores): (Summary, &Vec<Score>) = (summary, scores);
             Outcome {
                 name,
                 score: median,
@@ -77,16 +75,24 @@ impl Comparison<'_> {
                 optimum_task_hours: None,
                 spread,
                 timeline_seed: seed,
-                seeds: scores.to_vec(),
+                seeds: scores.clone(),
                 timeline,
             }
         };
         Some(outcomes.into_iter().zip(summaries).zip(typical).map(outcome).collect())
     }
 
-    fn score(&self, index: usize, seed: u64) -> Score {
-        let mut contender = self.contenders[index]();
-        Score::of(&self.scene.run(contender.as_mut(), seed), self.terms)
+    /// The score of each contender with each seed, made of a part of the minutes only.
+    pub(super) fn scores(&self, part: Range<u32>, done: &(dyn Fn(usize) -> bool + Sync)) -> Option<Vec<Vec<Score>>> {
+        let seeds = self.seeds.max(1);
+        let jobs: Vec<(usize, u64)> =
+            (0..self.contenders.len()).flat_map(|index| (1..=seeds).map(move |seed| (index, seed))).collect();
+        let scores = self.each(&jobs, done, |index, seed| {
+            let mut timeline = self.scene.run(self.contenders[index]().as_mut(), seed);
+            timeline.minutes.retain(|minute| part.contains(&minute.minute));
+            Score::of(&timeline, self.terms)
+        })?;
+        Some(scores.chunks(seeds as usize).map(<[Score]>::to_vec).collect())
     }
 
     /// Does all jobs, in any order; the answers are in the jobs' order.

@@ -7,6 +7,7 @@ mod localcloud;
 mod logs;
 mod pause;
 mod policy;
+mod recommend;
 mod resume;
 mod role;
 mod send;
@@ -60,6 +61,7 @@ enum Command {
     Explain(explain::Args),
     Policy(policy::Args),
     Simulate(simulate::Args),
+    Recommend(recommend::Args),
     Pause(pause::Args),
     Resume(resume::Args),
     Teardown(teardown::Args),
@@ -97,6 +99,7 @@ impl Command {
             Self::Explain(args) => explain::run(args, &global).await,
             Self::Policy(args) => policy::run(args, &global).await,
             Self::Simulate(args) => simulate::run(args, &global).await,
+            Self::Recommend(args) => recommend::run(args, &global).await,
             Self::Pause(args) => pause::run(args, &global).await,
             Self::Resume(args) => resume::run(args, &global).await,
             Self::Teardown(args) => teardown::run(args, &global).await,

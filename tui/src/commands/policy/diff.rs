@@ -10,6 +10,7 @@ use similar::TextDiff;
 
 use super::{keys::changes, read};
 use crate::{
+    commands::simulate::{Effect, effect},
     failure::Exit,
     output::{self, FormatArgs, Writer},
     target::{Global, Target},
@@ -22,10 +23,14 @@ use crate::{
   ctl policy diff policy.toml
   ctl policy diff policy.toml --output json | jq -r '.changes[]'
 
+What the change would have meant for the stream's last day is simulated and shown below, where CloudWatch has that day.
 The exit code is 0 whether there is a difference or not, and 2 if the file has an error.")]
 pub(super) struct Args {
     /// The file, or - for standard input
     file: PathBuf,
+    /// Do not simulate what the change would have meant for the stream's last day
+    #[arg(long)]
+    no_simulation: bool,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -39,6 +44,9 @@ struct Document {
     changes: Vec<String>,
     /// A unified diff of the texts; where none was applied, of both policies with every key.
     diff: String,
+    /// What the change would have meant for the stream's last day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    simulated: Option<Effect>,
 }
 
 pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
@@ -52,13 +60,16 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
         // Nobody wrote the defaults down: what differs is seen only where the file, too, is written out.
         None => (old.to_toml(), wanted.file.to_toml()),
     };
+    let simulate = !args.no_simulation && old.policy != wanted.file.policy;
+    let simulated = if simulate { simulated(global, &target, &old, &wanted.file).await } else { None };
     let document = Document {
         version: 1,
         generation,
         changes: changes(&old, &wanted.file),
+        simulated,
         diff: unified(&before, &after, generation, &args.file.display().to_string()),
     };
-    Writer::from(args.format).document(&document, || shown(&document.diff))?;
+    Writer::from(args.format).document(&document, || shown(&document))?;
     Ok(Exit::Done)
 }
 
@@ -67,11 +78,24 @@ fn unified(old: &str, new: &str, generation: u64, file: &str) -> String {
     diff.unified_diff().header(&format!("in force (generation {generation})"), file).to_string()
 }
 
-fn shown(diff: &str) -> String {
-    if diff.is_empty() {
+/// The effect on the deployment's own stream. A past that cannot be read is no reason to show no difference.
+async fn simulated(global: &Global, target: &Target, old: &PolicyFile, new: &PolicyFile) -> Option<Effect> {
+    match effect(global, target.name.as_str(), old.policy.clone(), new.policy.clone()).await {
+        Ok(effect) => effect,
+        Err(error) => {
+            output::note(format_args!("not simulated: {error}"));
+            None
+        }
+    }
+}
+
+fn shown(document: &Document) -> String {
+    if document.diff.is_empty() {
         return "no difference".to_owned();
     }
-    output::words(&diff.lines().map(|line| Line::new(tone(line), line)).collect::<Vec<_>>())
+    let diff = output::words(&document.diff.lines().map(|line| Line::new(tone(line), line)).collect::<Vec<_>>());
+    let effect = document.simulated.as_ref().map(|effect| format!("\n\n{}", effect.text()));
+    diff + &effect.unwrap_or_default()
 }
 
 fn tone(line: &str) -> Tone {

@@ -68,6 +68,12 @@ pub(in crate::commands) struct Load {
     pub(super) shards: Option<u32>,
 }
 
+impl Load {
+    pub(super) fn minutes(&self) -> usize {
+        self.demand.shards.len()
+    }
+}
+
 pub(in crate::commands) async fn read(args: &LoadArgs, global: &Global) -> Result<Load> {
     let Source { trace, shape, from_stream } = &args.source;
     let mut load = match (trace, shape, from_stream) {

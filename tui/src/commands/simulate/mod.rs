@@ -1,6 +1,7 @@
 //! `ctl simulate`: what a policy would do with a load, beside others and the best possible.
 
 mod document;
+mod effect;
 mod history;
 mod load;
 mod page;
@@ -12,6 +13,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args as ClapArgs, ValueEnum};
 use controlplane::simulate::Fault;
+
+pub(super) use effect::{Effect, effect};
+pub(super) use load::{LoadArgs, read as read_load};
+pub(super) use runs::{Request, WorldArgs, interruptible, policy};
+pub(super) use shown::short;
 
 use crate::{failure::Exit, output, target::Global};
 

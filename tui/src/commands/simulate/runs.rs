@@ -38,14 +38,14 @@ pub(in crate::commands) struct WorldArgs {
 
 /// All that a comparison needs.
 pub(in crate::commands) struct Request {
-    pub(super) load: String,
+    pub(in crate::commands) load: String,
     pub(super) scale: String,
-    pub(super) scene: Scene,
-    pub(super) terms: Terms,
+    pub(in crate::commands) scene: Scene,
+    pub(in crate::commands) terms: Terms,
     pub(super) policies: Vec<(String, Policy)>,
     #[expect(dead_code, reason = "rivals come next")]
     pub(super) rivals: Vec<String>,
-    pub(super) seeds: u32,
+    pub(in crate::commands) seeds: u32,
 }
 
 /// The policy of a file, or the defaults.
@@ -96,8 +96,10 @@ impl Request {
     }
 }
 
-/// Runs a comparison, or nothing when the person interrupts it.
-pub(in crate::commands) async fn run(request: Request) -> Result<Option<Document>> {
+/// Does work that takes all cores away from the runtime's threads, and answers nothing when the person interrupts it.
+pub(in crate::commands) async fn interruptible<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> Option<T> + Send + 'static,
+) -> Result<Option<T>> {
     let stopped = Arc::new(AtomicBool::new(false));
     let heard = stopped.clone();
     let listener = tokio::spawn(async move {
@@ -105,12 +107,17 @@ pub(in crate::commands) async fn run(request: Request) -> Result<Option<Document
             heard.store(true, Ordering::Relaxed);
         }
     });
-    let document = tokio::task::spawn_blocking(move || compare(&request, &stopped)).await;
+    let done = tokio::task::spawn_blocking(move || work(&stopped)).await;
     listener.abort();
-    document.context("the simulation failed")
+    done.context("the simulation failed")
 }
 
-fn compare(request: &Request, stopped: &AtomicBool) -> Option<Document> {
+/// Runs a comparison, or nothing when the person interrupts it.
+pub(in crate::commands) async fn run(request: Request) -> Result<Option<Document>> {
+    interruptible(move |stopped| compare(&request, stopped)).await
+}
+
+pub(super) fn compare(request: &Request, stopped: &AtomicBool) -> Option<Document> {
     let contenders = request.contenders();
     let runs = contenders.len() as u64 * u64::from(request.seeds);
     let progress = Progress::counting(runs, "runs");

@@ -55,7 +55,7 @@ fn cells(outcome: &Outcome) -> [String; 12] {
 }
 
 /// Two significant digits of small shares, so that 0.004 does not look like nothing.
-fn short(percent: f64) -> String {
+pub(in crate::commands) fn short(percent: f64) -> String {
     match percent {
         0.0 => "0".to_owned(),
         small if small < 0.0005 => "<0.001".to_owned(),
