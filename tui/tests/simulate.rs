@@ -42,7 +42,9 @@ fn every_score_follows_from_the_timeline_that_is_written_out() {
     let arguments = ["--shape", "step", "--days", "1", "--seeds", "2", "--output", "json"];
     let document: Value = serde_json::from_str(&stdout(&arguments)).expect("JSON");
     let policies = document["policies"].as_array().expect("policies");
-    assert_eq!(policies[0]["name"], "weir");
+    let names: Vec<_> = policies.iter().map(|policy| policy["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["weir", "optimum"]);
+    assert!(policies[0]["optimum_shard_hours"].as_f64() <= policies[0]["shard_hours"].as_f64());
     for policy in policies {
         check(&document, policy);
         let medians = Score::NAMES.iter().map(|name| policy[*name].as_f64().expect("a number"));

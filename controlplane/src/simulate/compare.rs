@@ -13,7 +13,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Contender, Minute, Scene,
+    Clairvoyant, Contender, Minute, Scene,
     score::{Score, Spread, Summary, Terms},
 };
 
@@ -51,6 +51,8 @@ pub struct Comparison<'a> {
     pub seeds: u64,
     /// Most threads at once.
     pub threads: usize,
+    /// The best plan, to compare with.
+    pub optimum: Option<&'a Clairvoyant>,
 }
 
 impl Comparison<'_> {
@@ -71,8 +73,8 @@ impl Comparison<'_> {
             Outcome {
                 name,
                 score: median,
-                optimum_shard_hours: None,
-                optimum_task_hours: None,
+                optimum_shard_hours: self.optimum.map(Clairvoyant::shard_hours),
+                optimum_task_hours: self.optimum.map(Clairvoyant::task_hours),
                 spread,
                 timeline_seed: seed,
                 seeds: scores.clone(),

@@ -7,6 +7,7 @@
 //! Pure but for chance, which a seed repeats exactly.
 
 mod chance;
+mod clairvoyant;
 mod compare;
 mod contender;
 mod faults;
@@ -23,6 +24,7 @@ pub mod trace;
 mod weir;
 mod world;
 
+pub use clairvoyant::{Clairvoyant, NAME as OPTIMUM};
 pub use compare::{Comparison, Maker, Outcome};
 pub use contender::{Contender, Setup};
 pub use faults::{Fault, Faults, UnknownFault};

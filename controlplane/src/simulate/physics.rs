@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::trace::Bursts;
 use crate::limits::{SHARD_BYTES, SHARD_RECORDS};
 
 /// How the world behaves. A full shard is the unit of load: 1 MiB/s, or 1,000 Kinesis records/s where these are small.
@@ -178,6 +179,11 @@ impl Physics {
     /// MiB/s as full shards.
     pub(crate) fn in_shards(&self, mib: f64) -> f64 {
         mib * SHARD_BYTES.0 / self.shard_bytes()
+    }
+
+    /// The load of each second of a minute with this mean.
+    pub(super) fn seconds(&self, seed: u64, minute: u32, mean: f64) -> [f64; 60] {
+        if self.bursts { Bursts::new(seed).expand(minute as usize, mean) } else { [mean; 60] }
     }
 
     fn check(&self) -> Result<(), PhysicsError> {

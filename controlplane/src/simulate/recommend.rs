@@ -162,6 +162,7 @@ impl Search<'_> {
             contenders: policies.iter().map(maker).collect(),
             seeds: self.seeds,
             threads: self.threads,
+            optimum: None,
         };
         let scores = comparison.scores(part, &|_| true)?;
         Some(scores.iter().map(|scores| Summary::of(scores).median).collect())

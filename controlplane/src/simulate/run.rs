@@ -37,7 +37,7 @@ impl Scene {
         let mut controller = Controller { contender, ledger: Vec::new(), restarts_s, started_s: 0 };
         let mut minutes = Vec::with_capacity(demand.len());
         for (minute, mean) in (0_u32..).zip(demand) {
-            let seconds = world.seconds(minute, *mean);
+            let seconds = self.physics.seconds(seed, minute, *mean);
             for (second, load) in (minute * 60..).zip(seconds) {
                 world.pass(second, load);
                 if self.faults.have(Fault::Drift) && second % DRIFT_S == DRIFT_S / 2 {

@@ -1,3 +1,4 @@
 //! The simulator as a whole: worlds that are small enough to reason about, and Weir in them.
 
+mod best;
 mod worlds;

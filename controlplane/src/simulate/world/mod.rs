@@ -9,6 +9,7 @@ mod service;
 mod stream;
 
 pub use keys::Skew;
+pub(super) use stream::duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,7 +19,6 @@ use super::{
     faults::{self, Fault, Faults},
     metrics::MetricMinute,
     timeline::{Call, Minute},
-    trace::Bursts,
 };
 use crate::{
     decide::{Action, ActionResult, Service as Which},
@@ -37,7 +37,6 @@ pub(super) struct World<'a> {
     setup: Setup,
     start: Timestamp,
     keys: Keys,
-    bursts: Option<Bursts>,
     stream: Stream,
     groups: Vec<Group>,
     /// Which group each shard is in.
@@ -117,7 +116,6 @@ impl<'a> World<'a> {
             setup,
             start,
             keys: Keys::new(skew, &mut chance(Purpose::Keys)),
-            bursts: physics.bursts.then(|| Bursts::new(seed)),
             stream: Stream::new(shards),
             groups: Vec::new(),
             members: Vec::new(),
@@ -145,11 +143,6 @@ impl<'a> World<'a> {
 
     pub(super) fn at(&self, second: u32) -> Timestamp {
         self.start + SignedDuration::from_secs(i64::from(second))
-    }
-
-    /// The load of each second of a minute, in full shards.
-    pub(super) fn seconds(&self, minute: u32, mean: f64) -> [f64; 60] {
-        self.bursts.map_or([mean; 60], |bursts| bursts.expand(minute as usize, mean))
     }
 
     /// Lets a second pass.

@@ -124,7 +124,7 @@ impl Stream {
             return Err(Refused("LimitExceededException", "the calls in a rolling 24 hours"));
         }
         self.calls.push_back(second);
-        let done_s = second + duration(from, to, physics, chance);
+        let done_s = second + chance.between(duration(from, to, physics)) as u32;
         let shards = self.uniform(to);
         self.change = Some(Change { done_s, shards });
         Ok(())
@@ -189,9 +189,9 @@ impl Stream {
     }
 }
 
-/// How long UpdateShardCount takes, in seconds. Double and half are one split or merge of every shard; other counts go
-/// through shards that live for a moment only.
-fn duration(from: u32, to: u32, physics: &Physics, chance: &mut Chance) -> u32 {
+/// How long UpdateShardCount takes at least and at most, in seconds. Double and half are one split or merge of every
+/// shard; other counts go through shards that live for a moment only.
+pub(in super::super) fn duration(from: u32, to: u32, physics: &Physics) -> [f64; 2] {
     let (rounds, operations) = if to == from * 2 || to * 2 == from {
         (1.0, from.min(to))
     } else if (to * 4).is_multiple_of(from) {
@@ -199,8 +199,8 @@ fn duration(from: u32, to: u32, physics: &Physics, chance: &mut Chance) -> u32 {
     } else {
         (3.0, from.abs_diff(to) * 3)
     };
-    let each = chance.between(physics.reshard_operation_s);
-    (physics.reshard_base_s + rounds * physics.reshard_round_s + f64::from(operations) * each) as u32
+    let fixed = physics.reshard_base_s + rounds * physics.reshard_round_s;
+    physics.reshard_operation_s.map(|each| fixed + f64::from(operations) * each)
 }
 
 #[cfg(test)]

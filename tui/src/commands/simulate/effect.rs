@@ -48,6 +48,7 @@ pub(in crate::commands) async fn effect(
     }
     let world = WorldArgs { seeds: SEEDS, faults: Vec::new(), physics: None, prices: None };
     let mut request = Request::new(&world, load, before, &[])?;
+    request.optimum = false;
     request.policies.push((format!("{WEIR} after"), after));
     let document = interruptible(move |stopped: &AtomicBool| compare(&request, stopped)).await?;
     let mut scores = document.into_iter().flat_map(|document| document.policies).map(|outcome| outcome.score);
@@ -58,22 +59,27 @@ pub(in crate::commands) async fn effect(
 impl Effect {
     /// The numbers that a person decides by, before and after.
     pub(in crate::commands) fn text(&self) -> String {
-        let rows: [(&str, fn(&Score) -> String); 6] = [
-            ("throttled", |score| format!("{} %", shown::short(score.throttled_pct))),
-            ("lost", |score| format!("{} %", shown::short(score.lost_pct))),
-            ("lag, 99 % of the time up to", |score| format!("{:.1} s", score.lag_p99_s)),
-            ("shard-hours", |score| format!("{:.1}", score.shard_hours)),
-            ("consumer task-hours", |score| format!("{:.1}", score.task_hours)),
-            ("dollars", |score| format!("{:.2}", score.dollars)),
-        ];
         let hours = self.minutes as f64 / 60.0;
-        let lines = rows.map(|(name, show)| {
-            let (before, after) = (show(&self.before), show(&self.after));
-            let change = if before == after { String::new() } else { format!(" -> {after}") };
-            format!("  {name}: {before}{change}")
-        });
+        let both = rows(&self.before).into_iter().zip(rows(&self.after));
+        let lines: Vec<_> = both
+            .map(|((name, before), (_, after))| {
+                let change = if before == after { String::new() } else { format!(" -> {after}") };
+                format!("  {name}: {before}{change}")
+            })
+            .collect();
         format!("Simulated on the stream's last {hours:.0} hours:\n{}", lines.join("\n"))
     }
+}
+
+fn rows(score: &Score) -> [(&'static str, String); 6] {
+    [
+        ("throttled", format!("{} %", shown::short(score.throttled_pct))),
+        ("lost", format!("{} %", shown::short(score.lost_pct))),
+        ("lag, 99 % of the time up to", format!("{:.1} s", score.lag_p99_s)),
+        ("shard-hours", format!("{:.1}", score.shard_hours)),
+        ("consumer task-hours", format!("{:.1}", score.task_hours)),
+        ("dollars", format!("{:.2}", score.dollars)),
+    ]
 }
 
 #[cfg(test)]

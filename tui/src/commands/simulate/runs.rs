@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
 use controlplane::{
     policy::Policy,
-    simulate::{Comparison, Contender, Fault, Faults, Maker, Physics, Scene, Skew, Terms, Weir, prices::Prices},
+    simulate::{Clairvoyant, Comparison, Fault, Faults, Maker, Physics, Scene, Skew, Terms, Weir, prices::Prices},
 };
 
 use super::{document::Document, fault, load::Load};
@@ -46,6 +46,8 @@ pub(in crate::commands) struct Request {
     #[expect(dead_code, reason = "rivals come next")]
     pub(super) rivals: Vec<String>,
     pub(in crate::commands) seeds: u32,
+    /// Whether the best plan takes part.
+    pub(super) optimum: bool,
 }
 
 /// The policy of a file, or the defaults.
@@ -83,16 +85,24 @@ impl Request {
             policies: vec![(controlplane::simulate::WEIR.to_owned(), policy)],
             rivals: rivals.to_vec(),
             seeds: args.seeds,
+            optimum: true,
         })
     }
 
-    fn contenders(&self) -> Vec<Maker<'_>> {
-        let weir = |(name, policy): &(String, Policy)| {
-            let (name, policy) = (name.clone(), policy.clone());
-            let make = move || -> Box<dyn Contender> { Box::new(Weir::named(&name, policy.clone())) };
-            Box::new(make) as Maker<'_>
-        };
-        self.policies.iter().map(weir).collect()
+    /// Weir under each policy, the best plan, and the rivals.
+    fn contenders<'a>(&'a self, optimum: Option<&'a Clairvoyant>) -> Vec<Maker<'a>> {
+        let weir = self
+            .policies
+            .iter()
+            .map(|(name, policy)| -> Maker<'a> { Box::new(|| Box::new(Weir::named(name, policy.clone()))) });
+        let optimum = optimum.map(|plan| -> Maker<'a> { Box::new(|| Box::new(plan.clone())) });
+        weir.chain(optimum).collect()
+    }
+
+    /// The best plan within the bounds of the first policy.
+    fn plan(&self) -> Option<Clairvoyant> {
+        let (_, policy) = self.policies.first().filter(|_| self.optimum)?;
+        Some(Clairvoyant::plan(&self.scene, policy, 1))
     }
 }
 
@@ -118,12 +128,19 @@ pub(in crate::commands) async fn run(request: Request) -> Result<Option<Document
 }
 
 pub(super) fn compare(request: &Request, stopped: &AtomicBool) -> Option<Document> {
-    let contenders = request.contenders();
+    let plan = request.plan();
+    let contenders = request.contenders(plan.as_ref());
     let runs = contenders.len() as u64 * u64::from(request.seeds);
     let progress = Progress::counting(runs, "runs");
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let comparison =
-        Comparison { scene: &request.scene, terms: &request.terms, contenders, seeds: request.seeds.into(), threads };
+    let comparison = Comparison {
+        scene: &request.scene,
+        terms: &request.terms,
+        contenders,
+        seeds: request.seeds.into(),
+        threads,
+        optimum: plan.as_ref(),
+    };
     let outcomes = comparison.run(&|done| {
         progress.reached(done as u64);
         !stopped.load(Ordering::Relaxed)

@@ -5,7 +5,7 @@ use controlplane::simulate::Outcome;
 use super::document::Document;
 use crate::output::Table;
 
-const HEADER: [&str; 12] = [
+const HEADER: [&str; 14] = [
     "policy",
     "throttled",
     "lost",
@@ -13,7 +13,9 @@ const HEADER: [&str; 12] = [
     "p99",
     "max",
     "shard-hours",
+    "x best",
     "task-hours",
+    "x best",
     "dollars",
     "calls",
     "in 24 h",
@@ -36,8 +38,9 @@ fn heading(document: &Document) -> String {
     format!("{}: {days:.1} days from {}; {}; {seeds}{faults}", document.load, document.start, document.scale)
 }
 
-fn cells(outcome: &Outcome) -> [String; 12] {
+fn cells(outcome: &Outcome) -> [String; 14] {
     let score = &outcome.score;
+    let ratio = |value: f64, best: Option<f64>| best.map_or_else(String::new, |best| format!("{:.2}", value / best));
     [
         outcome.name.clone(),
         format!("{} %", short(score.throttled_pct)),
@@ -46,7 +49,9 @@ fn cells(outcome: &Outcome) -> [String; 12] {
         format!("{:.1} s", score.lag_p99_s),
         format!("{:.0} s", score.lag_max_s),
         format!("{:.0}", score.shard_hours),
+        ratio(score.shard_hours, outcome.optimum_shard_hours),
         format!("{:.0}", score.task_hours),
+        ratio(score.task_hours, outcome.optimum_task_hours),
         format!("{:.2}", score.dollars),
         format!("{:.0}", score.calls),
         format!("{:.0}", score.calls_max_24h),
