@@ -23,7 +23,9 @@ fn stdout(arguments: &[&str]) -> String {
 /// The timeline of a policy's typical seed, and what was said of it.
 fn check(document: &Value, policy: &Value) {
     let minutes: Vec<Minute> = serde_json::from_value(policy["timeline"].clone()).expect("a timeline");
-    let timeline = Timeline { minutes, ..Timeline::default() };
+    let on_demand = policy["on_demand"].as_bool().expect("a mode");
+    let fan_out = policy["fan_out"].as_bool().expect("how it reads");
+    let timeline = Timeline { on_demand, fan_out, minutes };
     let terms = Terms {
         lag_objective_s: document["lag_objective_s"].as_f64().expect("an objective"),
         prices: serde_json::from_value::<Prices>(document["prices"].clone()).expect("prices"),
@@ -39,11 +41,12 @@ fn check(document: &Value, policy: &Value) {
 
 #[test]
 fn every_score_follows_from_the_timeline_that_is_written_out() {
-    let arguments = ["--shape", "step", "--days", "1", "--seeds", "2", "--output", "json"];
+    let arguments =
+        ["--shape", "step", "--days", "1", "--seeds", "2", "--rivals", "substation,on-demand", "--output", "json"];
     let document: Value = serde_json::from_str(&stdout(&arguments)).expect("JSON");
     let policies = document["policies"].as_array().expect("policies");
     let names: Vec<_> = policies.iter().map(|policy| policy["name"].as_str().expect("a name")).collect();
-    assert_eq!(names, ["weir", "optimum"]);
+    assert_eq!(names, ["weir", "optimum", "substation", "on-demand"]);
     assert!(policies[0]["optimum_shard_hours"].as_f64() <= policies[0]["shard_hours"].as_f64());
     for policy in policies {
         check(&document, policy);
@@ -85,6 +88,7 @@ fn mistakes_are_answered_with_what_is_allowed() {
     assert!(complaint(&["--shape", "circle"]).contains("flash-crowd"));
     assert!(complaint(&["--shape", "step", "--faults", "rain"]).contains("metrics-delayed"));
     assert!(complaint(&["--shape", "step", "--scale", "12"]).contains("peak=12shards"));
+    assert!(complaint(&["--shape", "step", "--rivals", "nobody"]).contains("substation"));
     assert!(complaint(&["--trace", "/nowhere.csv"]).contains("/nowhere.csv"));
 }
 

@@ -13,7 +13,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Clairvoyant, Contender, Minute, Scene,
+    Clairvoyant, Contender, Scene, Timeline,
     score::{Score, Spread, Summary, Terms},
 };
 
@@ -35,11 +35,13 @@ pub struct Outcome {
     pub optimum_task_hours: Option<f64>,
     /// Where seeds differ, the lowest and the highest.
     pub spread: BTreeMap<&'static str, Spread>,
-    /// The seed of [`Self::timeline`]: the run that is nearest to the medians.
+    /// The seed of [`Self::run`]: the run that is nearest to the medians.
     pub timeline_seed: u64,
     /// The score of each seed, in order.
     pub seeds: Vec<Score>,
-    pub timeline: Vec<Minute>,
+    /// Minutes, and what else its price depends on.
+    #[serde(flatten)]
+    pub run: Timeline,
 }
 
 /// Contenders, seeds and terms of one comparison.
@@ -66,7 +68,7 @@ impl Comparison<'_> {
         let outcomes = self.each(&typical, &|_| true, |index, seed| {
             let mut contender = self.contenders[index]();
             let timeline = self.scene.run(contender.as_mut(), seed);
-            (contender.name().to_owned(), timeline.minutes)
+            (contender.name().to_owned(), timeline)
         })?;
         let outcome = |(((name, timeline), (summary, scores)), (_, seed))| {
             let (Summary { median, spread, .. }, scores): (Summary, &Vec<Score>) = (summary, scores);
@@ -78,7 +80,7 @@ impl Comparison<'_> {
                 spread,
                 timeline_seed: seed,
                 seeds: scores.clone(),
-                timeline,
+                run: timeline,
             }
         };
         Some(outcomes.into_iter().zip(summaries).zip(typical).map(outcome).collect())

@@ -11,6 +11,7 @@ pub struct Timeline {
     pub on_demand: bool,
     /// Consumers read with enhanced fan-out, which costs.
     pub fan_out: bool,
+    #[serde(rename = "timeline")]
     pub minutes: Vec<Minute>,
 }
 

@@ -72,7 +72,7 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     let base = policy(args.policy.as_deref())?;
     let preference = preference(&args)?;
     let load = read_load(&args.load, global).await?;
-    let request = Request::new(&args.world, load, base.clone(), &[])?;
+    let request = Request::new(&args.world, load, base.clone(), Vec::new())?;
     let name = request.load.clone();
     let found = interruptible(move |stopped| search(&request, base, preference, stopped)).await?;
     let Some((base, found)) = found else { return Ok(Exit::Interrupted) };

@@ -47,7 +47,7 @@ pub(in crate::commands) async fn effect(
         return Ok(None);
     }
     let world = WorldArgs { seeds: SEEDS, faults: Vec::new(), physics: None, prices: None };
-    let mut request = Request::new(&world, load, before, &[])?;
+    let mut request = Request::new(&world, load, before, Vec::new())?;
     request.optimum = false;
     request.policies.push((format!("{WEIR} after"), after));
     let document = interruptible(move |stopped: &AtomicBool| compare(&request, stopped)).await?;

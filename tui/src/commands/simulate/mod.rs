@@ -12,14 +12,18 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, ValueEnum};
-use controlplane::simulate::Fault;
+use controlplane::simulate::{Fault, rivals::Kind};
 
 pub(super) use effect::{Effect, effect};
 pub(super) use load::{LoadArgs, read as read_load};
 pub(super) use runs::{Request, WorldArgs, interruptible, policy};
 pub(super) use shown::short;
 
-use crate::{failure::Exit, output, target::Global};
+use crate::{
+    failure::{Exit, Failure},
+    output,
+    target::Global,
+};
 
 /// Try a policy on a load: throttling, lag, shard-hours and cost, beside other autoscalers
 #[derive(Debug, ClapArgs)]
@@ -39,9 +43,9 @@ pub(super) struct Args {
     pub(super) load: load::LoadArgs,
     #[command(flatten)]
     pub(super) world: runs::WorldArgs,
-    /// Who else: all, or names between commas
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    rivals: Vec<String>,
+    /// Who else: all, none, or names between commas
+    #[arg(long, value_name = "NAMES", default_value = "none")]
+    rivals: String,
     /// How data is written to standard output
     #[arg(long, value_enum, default_value = "table", value_name = "FORMAT")]
     output: Format,
@@ -60,7 +64,8 @@ enum Format {
 pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     let policy = runs::policy(args.policy.as_deref())?;
     let load = load::read(&args.load, global).await?;
-    let request = runs::Request::new(&args.world, load, policy, &args.rivals)?;
+    let rivals = Kind::parse_list(&args.rivals).map_err(|error| Failure::usage(format!("--rivals: {error}")))?;
+    let request = runs::Request::new(&args.world, load, policy, rivals)?;
     let Some(document) = runs::run(request).await? else { return Ok(Exit::Interrupted) };
     match args.output {
         Format::Table => output::write_line(shown::text(&document).trim_end())?,

@@ -47,7 +47,7 @@ struct Policy<'a> {
 
 pub(super) fn html(document: &Document) -> Result<String> {
     let each = document.minutes.div_ceil(POINTS).max(1);
-    let first = document.policies.first().map_or(&[][..], |outcome| &outcome.timeline);
+    let first = document.policies.first().map_or(&[][..], |outcome| &outcome.run.minutes[..]);
     let data = Data {
         load: &document.load,
         scale: &document.scale,
@@ -67,7 +67,7 @@ pub(super) fn html(document: &Document) -> Result<String> {
 }
 
 fn policy(outcome: &Outcome, each: usize) -> Result<Policy<'_>> {
-    let timeline = &outcome.timeline;
+    let timeline = &outcome.run.minutes;
     let refused = |minutes: &[Minute]| {
         let sum = |of: fn(&Minute) -> f64| minutes.iter().map(of).sum::<f64>();
         100.0 * sum(|minute| minute.throttled_records) / sum(|minute| minute.records).max(1.0)

@@ -12,7 +12,9 @@ use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
 use controlplane::{
     policy::Policy,
-    simulate::{Clairvoyant, Comparison, Fault, Faults, Maker, Physics, Scene, Skew, Terms, Weir, prices::Prices},
+    simulate::{
+        Clairvoyant, Comparison, Fault, Faults, Maker, Physics, Scene, Skew, Terms, Weir, prices::Prices, rivals::Kind,
+    },
 };
 
 use super::{document::Document, fault, load::Load};
@@ -43,8 +45,7 @@ pub(in crate::commands) struct Request {
     pub(in crate::commands) scene: Scene,
     pub(in crate::commands) terms: Terms,
     pub(super) policies: Vec<(String, Policy)>,
-    #[expect(dead_code, reason = "rivals come next")]
-    pub(super) rivals: Vec<String>,
+    rivals: Vec<Kind>,
     pub(in crate::commands) seeds: u32,
     /// Whether the best plan takes part.
     pub(super) optimum: bool,
@@ -66,7 +67,7 @@ fn constants<T: Default, E: std::error::Error>(
 }
 
 impl Request {
-    pub(in crate::commands) fn new(args: &WorldArgs, load: Load, policy: Policy, rivals: &[String]) -> Result<Self> {
+    pub(in crate::commands) fn new(args: &WorldArgs, load: Load, policy: Policy, rivals: Vec<Kind>) -> Result<Self> {
         let mut physics = constants(args.physics.as_deref(), Physics::parse)?;
         let prices = constants(args.prices.as_deref(), Prices::parse)?;
         if let Some(bytes) = load.record_bytes {
@@ -83,7 +84,7 @@ impl Request {
             terms: Terms { lag_objective_s, prices, physics: physics.clone() },
             scene: Scene { demand: load.demand, physics, faults: Faults::new(&args.faults), skew: Skew::default() },
             policies: vec![(controlplane::simulate::WEIR.to_owned(), policy)],
-            rivals: rivals.to_vec(),
+            rivals,
             seeds: args.seeds,
             optimum: true,
         })
@@ -96,7 +97,8 @@ impl Request {
             .iter()
             .map(|(name, policy)| -> Maker<'a> { Box::new(|| Box::new(Weir::named(name, policy.clone()))) });
         let optimum = optimum.map(|plan| -> Maker<'a> { Box::new(|| Box::new(plan.clone())) });
-        weir.chain(optimum).collect()
+        let rivals = self.rivals.iter().map(|kind| -> Maker<'a> { Box::new(|| kind.contender(&self.scene.demand)) });
+        weir.chain(optimum).chain(rivals).collect()
     }
 
     /// The best plan within the bounds of the first policy.
