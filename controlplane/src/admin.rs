@@ -97,7 +97,7 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Result<String, StatusCode> {
-    admin.telemetry.leads(admin.leads.borrow().is_some());
+    admin.telemetry.leads(admin.leads.borrow().as_ref());
     admin.telemetry.exposition().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 

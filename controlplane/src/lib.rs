@@ -17,6 +17,7 @@ mod aws;
 mod chain;
 mod clock;
 mod pipeline;
+mod pipelines;
 mod policy_in_force;
 mod reconcile;
 mod settings;
@@ -34,7 +35,8 @@ use uuid::Uuid;
 use admin::Admin;
 use aws::Clients;
 use clock::Clock;
-use pipeline::Pipeline;
+use observe::Account;
+use pipelines::Pipelines;
 use record::{Candidate, Table};
 use telemetry::Telemetry;
 
@@ -62,27 +64,36 @@ pub async fn run(settings: Settings, stopping: CancellationToken) -> Result<(), 
 pub async fn run_with(config: &SdkConfig, settings: Settings, stopping: CancellationToken) -> Result<(), Error> {
     let address = SocketAddr::new(settings.bind, settings.admin_port);
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
-    let clients = Clients::new(config);
-    let table = Table::new(clients.dynamodb.clone(), &settings.control_table);
     let telemetry = Arc::new(Telemetry::new());
+    let clients = Clients::new(config, &telemetry.calls);
+    let table = Table::new(clients.dynamodb.clone(), &settings.control_table);
     let (announce, leads) = watch::channel(None);
     let admin =
         Admin { telemetry: telemetry.clone(), leads: leads.clone(), tick: settings.tick, started: Instant::now() };
-    let pipeline = Pipeline::new(&clients, &settings, table.clone(), Clock::start(), leads.clone());
+    let cloudwatch = clients.cloudwatch.clone();
+    let pipelines = Pipelines {
+        account: Account::new(&clients),
+        table: table.clone(),
+        telemetry: telemetry.clone(),
+        clock: Clock::start(),
+        settings: settings.clone(),
+        clients,
+        leads,
+    };
     let holder = format!("{}-{}", settings.deployment, Uuid::new_v4());
     let candidate = Candidate::new(table, holder, settings.lease);
     tracing::info!(deployment = settings.deployment, stream = settings.stream, tick = ?settings.tick, "started");
 
-    // The lead is released only after the loop has ended: until then nobody else may act.
+    // The lead is released only after every turn has ended: until then nobody else may act.
     let resigning = CancellationToken::new();
     let campaign = candidate.campaign(announce, resigning.clone());
-    let reconciling = reconcile::reconcile(pipeline, leads, settings.tick, telemetry.clone(), stopping.clone());
-    let publishing = telemetry::publish(telemetry, clients.cloudwatch, settings.deployment, stopping.clone());
+    let driving = pipelines.drive(stopping.clone());
+    let publishing = telemetry::publish(telemetry, cloudwatch, settings.deployment, stopping.clone());
     let serving = admin::serve(listener, admin, stopping.clone());
     tokio::join!(
         Box::pin(serving),
         Box::pin(async move {
-            reconciling.await;
+            driving.await;
             resigning.cancel();
         }),
         Box::pin(campaign),

@@ -113,3 +113,9 @@ pub const TASKS_AGE: Duration = Duration::from_secs(60);
 
 /// The tag that says which deployment a resource belongs to.
 pub const DEPLOYMENT_TAG: &str = "weir:deployment";
+
+/// Turns of pipelines that run at once. A turn is about ten calls of some tens of milliseconds each.
+pub const TURNS_AT_ONCE: usize = 16;
+
+/// Turns that begin together: the services of so many pipelines fit into one DescribeServices.
+pub const TURNS_TOGETHER: usize = 5;

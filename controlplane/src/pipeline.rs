@@ -1,5 +1,7 @@
 //! One pipeline under control: the steps of a tick, and what is remembered between ticks.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
@@ -7,14 +9,15 @@ use uuid::Uuid;
 use crate::{
     Settings,
     act::Hands,
-    aws::Clients,
     chain::chain,
     clock::Clock,
     decide::{self, Action, ActionResult, Conclusion, Decision, History, Outcome, RuleReport, Verdict, after, decide},
     limits::{ATTEMPT_TIMEOUT, RECALL_DECISIONS, RECALL_WINDOW, RESHARD_WINDOW},
     observe::{Observation, Observer},
-    policy_in_force::PolicyInForce,
+    pipelines::{Assignment, Pipelines},
+    policy::PipelineSpec,
     record::{self, Condition, Entry, Facts, Lead, Pause, Settled, Status, Table, TableError, conditions},
+    telemetry::Telemetry,
     units::Millis,
 };
 
@@ -24,19 +27,20 @@ const PASSING: Millis = Millis(120_000);
 
 /// A pipeline and the means to see and change it.
 pub(crate) struct Pipeline {
-    name: String,
+    spec: Arc<PipelineSpec>,
+    lead: Lead,
     clock: Clock,
     table: Table,
     observer: Observer,
     hands: Hands,
     leads: watch::Receiver<Option<Lead>>,
+    telemetry: Arc<Telemetry>,
     memory: Option<Memory>,
 }
 
-/// What a leader remembers. A new one starts from the control table.
+/// What is remembered from one turn to the next. A new leader starts from the control table.
 struct Memory {
-    epoch: u64,
-    policy: PolicyInForce,
+    assignment: Assignment,
     pause: Option<Pause>,
     history: History,
     conditions: Vec<Condition>,
@@ -47,50 +51,47 @@ struct Memory {
 }
 
 impl Pipeline {
-    pub(crate) fn new(
-        clients: &Clients,
-        settings: &Settings,
-        table: Table,
-        clock: Clock,
-        leads: watch::Receiver<Option<Lead>>,
-    ) -> Self {
+    /// A pipeline that is driven for as long as `lead` lasts.
+    pub(crate) fn new(shared: &Pipelines, spec: Arc<PipelineSpec>, lead: Lead) -> Self {
+        let Settings { deployment, admin_port, .. } = &shared.settings;
         Self {
-            name: settings.deployment.clone(),
-            clock,
-            table,
-            observer: Observer::new(clients.clone(), settings),
-            hands: Hands::new(clients, &settings.cluster),
-            leads,
+            observer: Observer::new(shared.account.clone(), deployment, spec.clone(), *admin_port),
+            hands: Hands::new(&shared.clients, spec.cluster.clone()),
+            clock: shared.clock,
+            table: shared.table.clone(),
+            telemetry: shared.telemetry.clone(),
+            leads: shared.leads.clone(),
             memory: None,
+            spec,
+            lead,
         }
     }
 
-    /// Forgets everything: another leads, and what it did is in the table.
-    pub(crate) fn forget(&mut self) {
-        self.memory = None;
+    pub(crate) fn name(&self) -> &str {
+        &self.spec.name
     }
 
     /// Reads what people want and looks at the world.
-    pub(crate) async fn observe(&mut self, lead: &Lead) -> Result<Observation, TableError> {
+    pub(crate) async fn observe(&mut self, assignment: &Assignment) -> Result<Observation, TableError> {
         let now = self.clock.now();
-        let mut memory = match self.memory.take().filter(|memory| memory.epoch == lead.epoch) {
+        let mut memory = match self.memory.take() {
             Some(memory) => memory,
-            None => recall(&self.table, &self.name, lead.epoch, now).await?,
+            None => recall(&self.table, self.name(), assignment, now).await?,
         };
-        memory.policy.refresh(&self.table, &self.name).await?;
-        memory.pause = self.table.pause(&self.name).await?.filter(|pause| pause.is_in_force(now));
+        memory.assignment = assignment.clone();
+        let (pause, seen) = tokio::join!(self.table.pause(&self.spec.name), self.observer.observe(now));
+        memory.pause = pause?.filter(|pause| pause.is_in_force(now));
         self.memory = Some(memory);
-        let seen = self.observer.observe(now).await;
-        self.settle(lead, &seen).await?;
+        self.settle(&seen).await?;
         Ok(seen)
     }
 
     /// Completes the ledger where the stream shows what became of a call without an answer.
-    async fn settle(&mut self, lead: &Lead, seen: &Observation) -> Result<(), TableError> {
+    async fn settle(&mut self, seen: &Observation) -> Result<(), TableError> {
         let Some(memory) = self.memory.as_mut() else { return Ok(()) };
         for entry in std::mem::take(&mut memory.open) {
             match entry.settle(seen) {
-                Some(settled) => self.table.complete(lead, &self.name, entry.id, settled).await?,
+                Some(settled) => self.table.complete(&self.lead, &self.spec.name, entry.id, settled).await?,
                 None => memory.open.push(entry),
             }
         }
@@ -98,10 +99,10 @@ impl Pipeline {
     }
 
     /// Decides, and remembers what the next decision needs.
-    pub(crate) fn decide(&mut self, lead: &Lead, seen: Observation) -> Option<Decision> {
+    pub(crate) fn decide(&mut self, seen: Observation) -> Option<Decision> {
         let memory = self.memory.as_mut()?;
         let now = seen.at;
-        let Conclusion { plan, report, history } = decide(&memory.policy.policy, &seen, &memory.history, now);
+        let Conclusion { plan, report, history } = decide(&memory.assignment.policy, &seen, &memory.history, now);
         let remembered = history.memory.clone();
         memory.history = history;
         let outcomes = plan.actions.iter().filter_map(|action| {
@@ -111,10 +112,10 @@ impl Pipeline {
         Some(Decision {
             version: decide::VERSION,
             id: time_ordered_id(now).to_string(),
-            pipeline: self.name.clone(),
+            pipeline: self.spec.name.clone(),
             at: now,
-            policy_generation: memory.policy.generation,
-            epoch: lead.epoch,
+            policy_generation: memory.assignment.generation,
+            epoch: self.lead.epoch,
             outcomes: outcomes.collect(),
             observation: seen,
             plan,
@@ -124,30 +125,31 @@ impl Pipeline {
     }
 
     /// Writes the status, and the decision when it differs from the last one that was kept.
-    pub(crate) async fn record(&mut self, lead: &Lead, decision: &Decision) -> Result<(), TableError> {
+    pub(crate) async fn record(&mut self, decision: &Decision) -> Result<(), TableError> {
         let Some(memory) = self.memory.as_mut() else { return Ok(()) };
         let keep = memory.kept.as_ref().is_none_or(|kept| kept.id == decision.id || differs(kept, decision));
         let now = self.clock.now();
         let facts = Facts {
             seen: &decision.observation,
-            lag_objective: memory.policy.policy.consumer.lag_objective,
+            lag_objective: memory.assignment.policy.consumer.lag_objective,
             outcomes: &decision.outcomes,
-            policy_error: memory.policy.error.as_deref(),
+            policy_error: memory.assignment.error.as_deref(),
             paused: memory.paused(),
         };
         let conditions = conditions(&facts, &memory.conditions, now);
         let status = Status {
             version: record::VERSION,
-            pipeline: self.name.clone(),
+            pipeline: self.spec.name.clone(),
             heartbeat_at: now,
-            leader: lead.holder.clone(),
-            epoch: lead.epoch,
-            observed_generation: memory.policy.generation,
+            leader: self.lead.holder.clone(),
+            epoch: self.lead.epoch,
+            observed_generation: memory.assignment.generation,
             conditions,
             observation: decision.observation.clone(),
             last_decision: if keep { Some(decision.clone()) } else { memory.kept.clone() },
         };
-        self.table.record(lead, &status, keep.then_some(decision)).await?;
+        self.table.record(&self.lead, &status, keep.then_some(decision)).await?;
+        self.telemetry.saw(&status);
         if keep {
             log(decision);
             memory.kept = Some(decision.clone());
@@ -157,12 +159,12 @@ impl Pipeline {
     }
 
     /// Makes the calls that nothing forbids, in the plan's order, and adds what became of them.
-    pub(crate) async fn act(&mut self, lead: &Lead, decision: &mut Decision) {
+    pub(crate) async fn act(&mut self, decision: &mut Decision) {
         for action in &decision.plan.actions {
             if decision.outcomes.iter().any(|outcome| outcome.action == *action) {
                 continue;
             }
-            let result = self.carry_out(lead, action).await;
+            let result = self.carry_out(action).await;
             let outcome = Outcome { action: action.clone(), at: self.clock.now(), result };
             if let Some(memory) = self.memory.as_mut() {
                 memory.history.note(&outcome);
@@ -173,39 +175,40 @@ impl Pipeline {
 
     /// One call, unless the lead was lost or a pause began since the decision. A change of the stream enters the ledger
     /// first; the plan with a change of a service was stored with its decision.
-    async fn carry_out(&mut self, lead: &Lead, action: &Action) -> ActionResult {
+    async fn carry_out(&mut self, action: &Action) -> ActionResult {
         let now = self.clock.now();
-        let pause = match self.table.pause(&self.name).await {
+        let pause = match self.table.pause(self.name()).await {
             Ok(pause) => pause.filter(|pause| forbids(pause, action, now)).map(|pause| pause.to_string()),
             Err(error) => Some(format!("whether scaling is paused is not known: {}", chain(&error))),
         };
-        if let Some(reason) = pause.or_else(|| self.lost(lead)) {
+        if let Some(reason) = pause.or_else(|| self.lost()) {
             return ActionResult::Skipped { reason };
         }
         if matches!(action, Action::UpdateService { .. }) {
             return self.hands.carry_out(action).await;
         }
-        self.change_stream(lead, action, now).await
+        self.change_stream(action, now).await
     }
 
     /// Why this process may no longer act: its lead must last as long as a call can take.
-    fn lost(&self, lead: &Lead) -> Option<String> {
+    fn lost(&self) -> Option<String> {
         let current = self.leads.borrow();
-        let holds = |current: &Lead| current.epoch == lead.epoch && current.holds(Instant::now() + ATTEMPT_TIMEOUT);
+        let holds =
+            |current: &Lead| current.epoch == self.lead.epoch && current.holds(Instant::now() + ATTEMPT_TIMEOUT);
         (!current.as_ref().is_some_and(holds)).then(|| "the lead was lost".to_owned())
     }
 
-    async fn change_stream(&mut self, lead: &Lead, action: &Action, now: Timestamp) -> ActionResult {
+    async fn change_stream(&mut self, action: &Action, now: Timestamp) -> ActionResult {
         let mut entry = Entry { id: time_ordered_id(now), at: now, action: action.clone(), settled: Settled::Asked };
-        if let Err(error) = self.table.intend(lead, &self.name, &entry).await {
+        if let Err(error) = self.table.intend(&self.lead, self.name(), &entry).await {
             return ActionResult::Skipped { reason: format!("the ledger could not be written: {}", chain(&error)) };
         }
-        if let Some(reason) = self.lost(lead) {
+        if let Some(reason) = self.lost() {
             return ActionResult::Skipped { reason };
         }
         let result = self.hands.carry_out(action).await;
         entry.settled = Settled::of(&result);
-        if let Err(error) = self.table.complete(lead, &self.name, entry.id, entry.settled).await {
+        if let Err(error) = self.table.complete(&self.lead, self.name(), entry.id, entry.settled).await {
             tracing::warn!(error = chain(&error), "the ledger keeps a change of the stream without its outcome");
             entry.settled = Settled::Asked;
         }
@@ -219,26 +222,25 @@ impl Pipeline {
 impl Memory {
     /// Why an action is only recorded.
     fn forbids(&self, action: &Action, now: Timestamp) -> Option<String> {
-        if self.policy.policy.guard.dry_run {
+        if self.assignment.policy.guard.dry_run {
             return Some("the policy says dry_run".to_owned());
         }
         self.pause.as_ref().filter(|pause| forbids(pause, action, now)).map(ToString::to_string)
     }
 
     fn paused(&self) -> Option<String> {
-        let dry_run = self.policy.policy.guard.dry_run.then(|| "the policy says dry_run".to_owned());
+        let dry_run = self.assignment.policy.guard.dry_run.then(|| "the policy says dry_run".to_owned());
         dry_run.or_else(|| self.pause.as_ref().map(ToString::to_string))
     }
 }
 
-async fn recall(table: &Table, name: &str, epoch: u64, now: Timestamp) -> Result<Memory, TableError> {
+async fn recall(table: &Table, name: &str, assignment: &Assignment, now: Timestamp) -> Result<Memory, TableError> {
     let status = table.status(name).await?;
     let ledger = table.ledger(name, before(now, RESHARD_WINDOW)).await?;
     let decisions = table.decisions(name, Some(before(now, RECALL_WINDOW)), RECALL_DECISIONS).await?;
     let (conditions, kept) = status.map(|status| (status.conditions, status.last_decision)).unwrap_or_default();
     Ok(Memory {
-        epoch,
-        policy: PolicyInForce::recall(table, name).await?,
+        assignment: assignment.clone(),
         pause: None,
         history: history(&ledger, &decisions.into_iter().chain(kept.clone()).collect::<Vec<_>>()),
         conditions,

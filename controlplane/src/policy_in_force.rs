@@ -1,7 +1,7 @@
 //! The policy that a leader follows: the stored one, or the last good one while the stored one has an error.
 
 use crate::{
-    policy::{GuardPolicy, Policy},
+    policy::{GuardPolicy, Policy, PolicyFile},
     record::{StoredPolicy, Table, TableError},
 };
 
@@ -9,9 +9,9 @@ use crate::{
 const FALLBACKS: usize = 10;
 
 /// The policy in force.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct PolicyInForce {
-    pub(crate) policy: Policy,
+    pub(crate) file: PolicyFile,
     /// Its generation; 0 for the defaults.
     pub(crate) generation: u64,
     /// Why the stored policy is not in force.
@@ -23,12 +23,13 @@ pub(crate) struct PolicyInForce {
 impl PolicyInForce {
     /// The stored policy; failing that the newest good one before it; failing that the defaults, which then only watch.
     pub(crate) async fn recall(table: &Table, pipeline: &str) -> Result<Self, TableError> {
-        let mut current = Self { policy: Policy::default(), generation: 0, error: None, looked_at: None };
+        let mut current = Self::default();
         current.refresh(table, pipeline).await?;
         if current.error.is_some() {
             let history = table.policy_history(pipeline, FALLBACKS).await?;
-            let good = history.iter().find_map(|stored| Some((Policy::parse(&stored.text).ok()?, stored.generation)));
-            (current.policy, current.generation) = good.unwrap_or_else(|| (watching(), 0));
+            let good =
+                history.iter().find_map(|stored| Some((PolicyFile::parse(&stored.text).ok()?, stored.generation)));
+            (current.file, current.generation) = good.unwrap_or_else(|| (watching(), 0));
         }
         Ok(current)
     }
@@ -38,17 +39,17 @@ impl PolicyInForce {
         match table.policy(pipeline).await? {
             Some(stored) if self.looked_at != Some(stored.generation) => self.take(&stored),
             Some(_) => {}
-            None => *self = Self { policy: Policy::default(), generation: 0, error: None, looked_at: None },
+            None => *self = Self::default(),
         }
         Ok(())
     }
 
     fn take(&mut self, stored: &StoredPolicy) {
         self.looked_at = Some(stored.generation);
-        match Policy::parse(&stored.text) {
-            Ok(policy) => {
+        match PolicyFile::parse(&stored.text) {
+            Ok(file) => {
                 tracing::info!(generation = stored.generation, by = stored.applied_by, "policy in force");
-                *self = Self { policy, generation: stored.generation, error: None, ..*self };
+                *self = Self { file, generation: stored.generation, error: None, ..*self };
             }
             Err(error) => {
                 tracing::warn!(generation = stored.generation, %error, "the stored policy has an error");
@@ -59,6 +60,7 @@ impl PolicyInForce {
 }
 
 /// Without any good policy, changing something would be guessing.
-fn watching() -> Policy {
-    Policy { guard: GuardPolicy { dry_run: true, ..GuardPolicy::default() }, ..Policy::default() }
+fn watching() -> PolicyFile {
+    let guard = GuardPolicy { dry_run: true, ..GuardPolicy::default() };
+    PolicyFile { policy: Policy { guard, ..Policy::default() }, ..PolicyFile::default() }
 }

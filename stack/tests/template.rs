@@ -171,7 +171,7 @@ fn roles_may_do_what_is_reviewed_here() {
             "kms:Decrypt",
         ],
         "ControlPlaneRole": [
-            "[kinesis:DescribeStreamSummary, kinesis:ListShards, kinesis:MergeShards, kinesis:SplitShard, kinesis:UpdateShardCount]",
+            "[kinesis:DescribeStreamSummary, kinesis:ListShards, kinesis:ListTagsForStream, kinesis:MergeShards, kinesis:SplitShard, kinesis:UpdateShardCount, kinesis:UpdateStreamWarmThroughput]",
             "[application-autoscaling:DescribeScalableTargets, cloudwatch:GetMetricData, kinesis:DescribeLimits]",
             "cloudwatch:PutMetricData",
             "[ecs:DescribeServices, ecs:UpdateService]",

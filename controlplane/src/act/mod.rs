@@ -20,12 +20,13 @@ use crate::{
 pub(crate) struct Hands {
     kinesis: aws_sdk_kinesis::Client,
     ecs: aws_sdk_ecs::Client,
-    cluster: String,
+    cluster: Option<String>,
 }
 
 impl Hands {
-    pub(crate) fn new(clients: &Clients, cluster: &str) -> Self {
-        Self { kinesis: clients.kinesis.clone(), ecs: clients.ecs.clone(), cluster: cluster.to_owned() }
+    /// `cluster` is the one of the pipeline's services, where it has any.
+    pub(crate) fn new(clients: &Clients, cluster: Option<String>) -> Self {
+        Self { kinesis: clients.kinesis.clone(), ecs: clients.ecs.clone(), cluster }
     }
 
     /// Makes the one call that an action is.
@@ -78,7 +79,7 @@ impl Hands {
                 let call = self
                     .ecs
                     .update_service()
-                    .cluster(&self.cluster)
+                    .set_cluster(self.cluster.clone())
                     .service(name)
                     .desired_count(i32::try_from(to.0).unwrap_or(i32::MAX))
                     .customize()

@@ -73,7 +73,11 @@ mod tests {
     }
 
     fn stream(open: &[(&str, &[&str])]) -> Stream {
-        let open = open.iter().map(|(id, parents)| OpenShard { id: (*id).to_owned(), parents: ids(parents) });
+        let open = open.iter().map(|(id, parents)| OpenShard {
+            id: (*id).to_owned(),
+            parents: ids(parents),
+            ..OpenShard::default()
+        });
         Stream::of(open.collect())
     }
 

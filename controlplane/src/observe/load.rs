@@ -1,18 +1,28 @@
 //! What flows through the pipeline, put together from reports and, where they are missing, from CloudWatch. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use dataplane::report::{ConsumerReport, LeaseReport, ProducerReport, Rate, Report, Role};
 use jiff::Timestamp;
 
 use super::{
-    LoadObservation, Observation, Reading, SHARDS_SHOWN, ShardLoad, Source, leases::Work, metrics::Minute,
-    services::Fleet, stream::count,
+    LoadObservation, Observation, Reading, ServiceObservation, Source,
+    leases::Work,
+    metrics::Minute,
+    services::Fleet,
+    shards,
+    stream::{OpenShard, count},
 };
 use crate::units::{BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond};
 
 /// What the tasks say. A sum in which one task is missing is not known.
-pub(super) fn from_reports(producer: &Fleet, consumer: &Fleet, work: Option<&Work>, now: Timestamp) -> LoadObservation {
+pub(super) fn from_reports(
+    producer: &Fleet,
+    consumer: &Fleet,
+    open: Option<&[OpenShard]>,
+    work: Option<&Work>,
+    now: Timestamp,
+) -> LoadObservation {
     let mut load = LoadObservation {
         processable_leases: work.map(|work| Reading {
             value: count(work.processable.len()),
@@ -23,7 +33,7 @@ pub(super) fn from_reports(producer: &Fleet, consumer: &Fleet, work: Option<&Wor
     };
     let producers: Vec<_> = producer.reports.iter().filter_map(as_producer).collect();
     if producer.is_complete() && producers.len() == producer.reports.len() {
-        offered(&mut load, &producers, now);
+        offered(&mut load, &producers, open, now);
     }
     let consumers: Vec<_> = consumer.reports.iter().filter_map(as_consumer).collect();
     if consumer.is_complete() && consumers.len() == consumer.reports.len() {
@@ -46,36 +56,19 @@ fn as_consumer(report: &Report) -> Option<&ConsumerReport> {
     }
 }
 
-fn offered(load: &mut LoadObservation, producers: &[&ProducerReport], now: Timestamp) {
+fn offered(load: &mut LoadObservation, producers: &[&ProducerReport], open: Option<&[OpenShard]>, now: Timestamp) {
     let offered = total(producers.iter().map(|producer| producer.offered));
     let shards = producers.iter().flat_map(|producer| &producer.shards);
     // A producer's own total counts every attempt, refused ones too: what the shards took is what counts against them.
     let taken = total(shards.clone().map(|shard| shard.sent));
-    let mut by_shard: BTreeMap<&str, ShardLoad> = BTreeMap::new();
-    for shard in shards {
-        let sum = by_shard
-            .entry(&shard.shard_id)
-            .or_insert_with(|| ShardLoad { shard_id: shard.shard_id.clone(), ..ShardLoad::default() });
-        sum.records.0 += shard.sent.records_per_second;
-        sum.bytes.0 += shard.sent.bytes_per_second;
-        sum.throttled.0 += shard.throttled_per_second;
-    }
-    let throttled = by_shard.values().map(|shard| shard.throttled.0).sum();
-    let mut shards: Vec<_> = by_shard.into_values().collect();
-    shards.sort_by(|one, other| asked(other).total_cmp(&asked(one)));
-    load.busiest_shards = shards.iter().take(SHARDS_SHOWN).cloned().collect();
-    load.shards = shards;
+    let throttled = shards.clone().map(|shard| shard.throttled_per_second).sum();
+    let loads = shards::reported(shards);
+    load.shards = open.map(|open| shards::of_open(open, loads)).unwrap_or_default();
     load.offered_records = reported(RecordsPerSecond(offered.records_per_second), now);
     load.offered_bytes = reported(BytesPerSecond(offered.bytes_per_second), now);
     load.incoming_records = reported(RecordsPerSecond(taken.records_per_second), now);
     load.incoming_bytes = reported(BytesPerSecond(taken.bytes_per_second), now);
     load.throttled_records = reported(RecordsPerSecond(throttled), now);
-}
-
-/// How much is asked of a shard, as a share of its limits.
-fn asked(shard: &ShardLoad) -> f64 {
-    let records = (shard.records.0 + shard.throttled.0) / crate::limits::SHARD_RECORDS.0;
-    records.max(shard.bytes.0 / crate::limits::SHARD_BYTES.0)
 }
 
 fn processed(load: &mut LoadObservation, consumers: &[&ConsumerReport], work: Option<&Work>, now: Timestamp) {
@@ -117,15 +110,16 @@ fn reported<T: Copy + Into<f64>>(value: T, now: Timestamp) -> Option<Reading<T>>
     (sane.is_finite() && sane >= 0.0).then_some(Reading { value, at: now, source: Source::TaskReports })
 }
 
-/// Whether CloudWatch could add something.
+/// Whether CloudWatch could add something. Services that are not named have nothing to be known.
 pub(super) fn is_incomplete(seen: &Observation) -> bool {
     let load = &seen.load;
+    let cpu_is_unknown = |service: &ServiceObservation| !service.name.is_empty() && service.cpu.is_none();
     load.incoming_records.is_none()
         || load.incoming_bytes.is_none()
         || load.throttled_records.is_none()
         || load.lag.is_none()
-        || seen.producer.cpu.is_none()
-        || seen.consumer.cpu.is_none()
+        || cpu_is_unknown(&seen.producer)
+        || cpu_is_unknown(&seen.consumer)
 }
 
 /// Adds what only CloudWatch knows. Its lag is that of foreign consumers: where ours leave a shard unread, no metric says
@@ -185,7 +179,7 @@ mod tests {
 
     fn lag(reports: Vec<Report>, processable: &[&str]) -> Option<Millis> {
         let consumers = Fleet::of(reports, Vec::new());
-        let load = from_reports(&Fleet::default(), &consumers, Some(&work(processable)), NOW);
+        let load = from_reports(&Fleet::default(), &consumers, None, Some(&work(processable)), NOW);
         load.lag.map(|lag| lag.value)
     }
 
@@ -193,23 +187,24 @@ mod tests {
     fn producers_add_up_and_shards_are_ordered_by_what_is_asked_of_them() {
         let reports =
             vec![producer(300.0, &[("a", 100.0, 0.0), ("b", 50.0, 200.0)]), producer(100.0, &[("a", 100.0, 0.0)])];
-        let load = from_reports(&Fleet::of(reports, Vec::new()), &Fleet::default(), None, NOW);
+        let open = ["a", "b"].map(|id| OpenShard { id: id.to_owned(), ..OpenShard::default() });
+        let load = from_reports(&Fleet::of(reports, Vec::new()), &Fleet::default(), Some(&open), None, NOW);
         assert_eq!(load.offered_records.unwrap().value, RecordsPerSecond(400.0));
         assert_eq!(load.incoming_records.unwrap().value, RecordsPerSecond(250.0));
         assert_eq!(load.throttled_records.unwrap().value, RecordsPerSecond(200.0));
-        let shards: Vec<_> = load.busiest_shards.iter().map(|shard| (&*shard.shard_id, shard.records.0)).collect();
+        let shards: Vec<_> = load.shards.iter().map(|shard| (&*shard.shard_id, shard.records.0)).collect();
         assert_eq!(shards, [("b", 50.0), ("a", 200.0)]);
     }
 
     #[test]
     fn a_sum_in_which_one_task_is_missing_is_not_known() {
         let fleet = Fleet::of(vec![producer(300.0, &[])], vec!["task 2: no report".to_owned()]);
-        assert_eq!(from_reports(&fleet, &Fleet::default(), None, NOW), LoadObservation::default());
+        assert_eq!(from_reports(&fleet, &Fleet::default(), None, None, NOW), LoadObservation::default());
     }
 
     #[test]
     fn a_service_without_tasks_offers_nothing_known_rather_than_zero() {
-        let load = from_reports(&Fleet::default(), &Fleet::default(), None, NOW);
+        let load = from_reports(&Fleet::default(), &Fleet::default(), None, None, NOW);
         assert_eq!((load.offered_records, load.lag), (None, None));
     }
 
@@ -230,7 +225,8 @@ mod tests {
 
     #[test]
     fn what_no_measurement_can_be_is_not_known() {
-        let load = from_reports(&Fleet::of(vec![producer(f64::NAN, &[])], Vec::new()), &Fleet::default(), None, NOW);
+        let load =
+            from_reports(&Fleet::of(vec![producer(f64::NAN, &[])], Vec::new()), &Fleet::default(), None, None, NOW);
         assert_eq!(load.offered_records, None);
     }
 }

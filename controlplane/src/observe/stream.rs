@@ -4,45 +4,68 @@ use std::collections::BTreeSet;
 
 use aws_sdk_kinesis::{
     Client,
-    types::{Shard, ShardFilter, ShardFilterType, StreamMode},
+    types::{EnhancedMetrics, Shard, ShardFilter, ShardFilterType, StreamMode},
 };
 use jiff::Timestamp;
 
-use super::{Reading, Source, StreamObservation, leases::Work};
-use crate::units::ShardCount;
+use super::{
+    Reading, Source, StreamObservation,
+    account::{Account, Failed},
+    leases::Work,
+};
+use crate::{limits::DEPLOYMENT_TAG, units::ShardCount};
 
 /// The stream's status and its open shards.
+#[derive(Default)]
 pub(super) struct Stream {
     status: String,
     on_demand: bool,
+    warm_throughput_mib: Option<u32>,
+    /// The shard-level metrics that somebody pays for.
+    pub(super) shard_metrics: BTreeSet<String>,
     pub(super) open: Vec<OpenShard>,
 }
 
-/// An open shard and the shards it came from.
+/// An open shard, its range of hash keys, and the shards it came from.
+#[derive(Default)]
 pub(super) struct OpenShard {
     pub(super) id: String,
+    /// The first and the last hash key.
+    pub(super) range: Option<(u128, u128)>,
     pub(super) parents: BTreeSet<String>,
 }
 
 impl Stream {
     #[cfg(test)]
     pub(super) fn of(open: Vec<OpenShard>) -> Self {
-        Self { status: "ACTIVE".to_owned(), on_demand: false, open }
+        Self { status: "ACTIVE".to_owned(), open, ..Self::default() }
     }
 
-    pub(super) async fn read(client: &Client, name: &str) -> Result<Self, aws_sdk_kinesis::Error> {
-        let (summary, open) = tokio::try_join!(
-            async { Ok(client.describe_stream_summary().stream_name(name).send().await?) },
-            open_shards(client, name)
-        )?;
-        let summary = summary.stream_description_summary;
-        let mode =
-            summary.as_ref().and_then(|summary| summary.stream_mode_details()).map(|mode| mode.stream_mode().clone());
+    pub(super) async fn read(account: &Account, name: &str) -> Result<Self, aws_sdk_kinesis::Error> {
+        let client = &account.clients.kinesis;
+        let describe = async {
+            account.paces.stream_summary.take().await;
+            Ok(client.describe_stream_summary().stream_name(name).send().await?)
+        };
+        let (summary, open) = tokio::try_join!(describe, open_shards(client, name))?;
+        let Some(summary) = summary.stream_description_summary else { return Ok(Self { open, ..Self::default() }) };
+        let metrics = summary.enhanced_monitoring.iter().flat_map(EnhancedMetrics::shard_level_metrics);
+        let warm = summary.warm_throughput.as_ref().and_then(|warm| warm.current_mibps);
         Ok(Self {
-            status: summary.map(|summary| summary.stream_status.to_string()).unwrap_or_default(),
-            on_demand: mode == Some(StreamMode::OnDemand),
+            shard_metrics: metrics.map(ToString::to_string).collect(),
+            warm_throughput_mib: warm.and_then(|mib| u32::try_from(mib).ok()),
+            on_demand: summary.stream_mode_details.is_some_and(|mode| mode.stream_mode == StreamMode::OnDemand),
+            status: summary.stream_status.to_string(),
             open,
         })
+    }
+
+    /// The deployment that the stream's tags name.
+    pub(super) async fn deployment(account: &Account, name: &str) -> Result<Option<String>, Failed> {
+        account.paces.stream_tags.take().await;
+        let tags = account.clients.kinesis.list_tags_for_stream().stream_name(name).send().await;
+        let tags = tags.map_err(|error| Failed::of(&aws_sdk_kinesis::Error::from(error)))?.tags;
+        Ok(tags.into_iter().find(|tag| tag.key == DEPLOYMENT_TAG).and_then(|tag| tag.value))
     }
 }
 
@@ -69,8 +92,13 @@ async fn open_shards(client: &Client, name: &str) -> Result<Vec<OpenShard>, aws_
 
 impl From<Shard> for OpenShard {
     fn from(shard: Shard) -> Self {
+        let range = shard
+            .hash_key_range
+            .as_ref()
+            .and_then(|range| Some((range.starting_hash_key.parse().ok()?, range.ending_hash_key.parse().ok()?)));
         Self {
             id: shard.shard_id,
+            range,
             parents: shard.parent_shard_id.into_iter().chain(shard.adjacent_parent_shard_id).collect(),
         }
     }
@@ -80,21 +108,24 @@ pub(super) fn observation(
     name: &str,
     stream: Option<&Stream>,
     work: Option<&Work>,
+    account_shards_left: Option<u32>,
     now: Timestamp,
 ) -> StreamObservation {
-    let kinesis = |value| Reading { value, at: now, source: Source::Kinesis };
+    fn kinesis<T>(value: T, at: Timestamp) -> Reading<T> {
+        Reading { value, at, source: Source::Kinesis }
+    }
     StreamObservation {
         name: name.to_owned(),
-        status: stream.map(|stream| Reading { value: stream.status.clone(), at: now, source: Source::Kinesis }),
+        status: stream.map(|stream| kinesis(stream.status.clone(), now)),
         on_demand: stream.is_some_and(|stream| stream.on_demand),
-        open_shards: stream.map(|stream| kinesis(count(stream.open.len()))),
+        open_shards: stream.map(|stream| kinesis(count(stream.open.len()), now)),
         undrained_parents: work.map(|work| Reading {
             value: count(work.undrained_parents.len()),
             at: now,
             source: Source::LeaseTable,
         }),
-        warm_throughput_mib: None,
-        account_shards_left: None,
+        warm_throughput_mib: stream.and_then(|stream| stream.warm_throughput_mib).map(|mib| kinesis(mib, now)),
+        account_shards_left: account_shards_left.map(|left| kinesis(left, now)),
     }
 }
 

@@ -59,6 +59,7 @@ fn condition(kind: ConditionKind, state: State, before: &[Condition], now: Times
 fn running(facts: &Facts<'_>) -> State {
     let empty = [&facts.seen.producer, &facts.seen.consumer]
         .into_iter()
+        .filter(|service| !service.name.is_empty())
         .find(|service| service.running.is_none_or(|running| running.value.0 == 0));
     match empty {
         Some(service) => no("NoTasks", format!("{} runs no task", service.name)),

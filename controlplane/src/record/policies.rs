@@ -120,6 +120,7 @@ impl Table {
         action: &'static str,
         items: Vec<TransactWriteItem>,
     ) -> Result<bool, TableError> {
+        let _alone = self.transacting.lock().await;
         match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(condition_failed) => Ok(false),

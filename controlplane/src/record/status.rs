@@ -56,3 +56,21 @@ pub enum ConditionKind {
     /// Scaling is paused by a person.
     Paused,
 }
+
+impl ConditionKind {
+    pub const ALL: [Self; 6] =
+        [Self::Ready, Self::Scaling, Self::Throttled, Self::Lagging, Self::Degraded, Self::Paused];
+
+    /// As it stands in documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Scaling => "Scaling",
+            Self::Throttled => "Throttled",
+            Self::Lagging => "Lagging",
+            Self::Degraded => "Degraded",
+            Self::Paused => "Paused",
+        }
+    }
+}

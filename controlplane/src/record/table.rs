@@ -1,12 +1,13 @@
 //! The control table as everybody reads it; writing it is the leader's part, except for policy and pause.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put},
 };
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{
@@ -20,13 +21,16 @@ use crate::decide::Decision;
 #[derive(Debug, Clone)]
 pub struct Table {
     pub(super) client: Client,
+    /// Held by the one transaction that is under way: all of a leader's check the same item, and DynamoDB refuses one of
+    /// two transactions that meet at an item.
+    pub(super) transacting: Arc<Mutex<()>>,
     pub(super) name: String,
 }
 
 impl Table {
     #[must_use]
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+        Self { client, transacting: Arc::default(), name: name.into() }
     }
 
     /// The status of a pipeline; nothing before its first tick.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 pub(crate) struct World {
     pub(crate) config: SdkConfig,
-    cloud: LocalCloud,
+    pub(crate) cloud: LocalCloud,
     _directory: TempDir,
 }
 
@@ -20,7 +20,12 @@ pub(crate) const CONTROL_TABLE: &str = "weir-control";
 impl World {
     pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut settings = localcloud::Settings::new(directory.path().to_owned());
+        let settings = localcloud::Settings::new(directory.path().to_owned());
+        Self::of(directory, settings).await
+    }
+
+    /// A cloud with settings of the test's, which keeps its files in `directory`.
+    pub(crate) async fn of(directory: TempDir, mut settings: localcloud::Settings) -> Self {
         settings.listen = ([127, 0, 0, 1], 0).into();
         let cloud = LocalCloud::start(settings).await.unwrap();
         let config = SdkConfig::builder()

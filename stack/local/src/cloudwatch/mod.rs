@@ -86,8 +86,9 @@ impl CloudWatch {
         }
     }
 
-    /// Takes a data point from inside the process: how the other services publish their `AWS/*` metrics.
-    pub(crate) fn put(&self, datum: Datum) {
+    /// Takes a data point from inside the process: how the other services publish their `AWS/*` metrics, and how a test
+    /// makes minutes that it need not wait for.
+    pub fn put(&self, datum: Datum) {
         let now_ms = self.now_ms();
         let delay_ms = u64::try_from(self.settings.publication_delay.as_millis()).unwrap_or(u64::MAX);
         let dimensions = datum.dimensions.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -127,19 +128,19 @@ pub(crate) const TIMESTAMP_MEMBERS: &[&str] = &[
 
 /// A data point: the statistics of the samples of one period.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Datum {
-    pub(crate) namespace: &'static str,
-    pub(crate) name: &'static str,
+pub struct Datum {
+    pub namespace: &'static str,
+    pub name: &'static str,
     /// Names and values, in any order.
-    pub(crate) dimensions: Vec<(&'static str, String)>,
+    pub dimensions: Vec<(&'static str, String)>,
     /// CloudWatch's name of the unit, for example `Bytes`.
-    pub(crate) unit: &'static str,
+    pub unit: &'static str,
     /// When the period began, in milliseconds since the Unix epoch.
-    pub(crate) at_ms: u64,
-    pub(crate) sum: f64,
-    pub(crate) count: f64,
-    pub(crate) minimum: f64,
-    pub(crate) maximum: f64,
+    pub at_ms: u64,
+    pub sum: f64,
+    pub count: f64,
+    pub minimum: f64,
+    pub maximum: f64,
 }
 
 #[cfg(test)]
