@@ -3,14 +3,15 @@
 use super::{
     Input, RuleReport, Tick, Verdict,
     demand::{known, whole},
+    effect::Sight,
     floors::Floor,
-    history::Track,
+    history::History,
     holds, input,
     steer::{Hold, Steering, Wish},
     tasks::{self, Need, Tasks},
 };
 use crate::{
-    observe::{Observation, Reading},
+    observe::{Observation, Reading, ShardLoad},
     policy::ConsumerPolicy,
     units::{Fraction, Millis, RecordsPerSecond, TaskCount},
 };
@@ -21,17 +22,25 @@ const BUSY_MIN: f64 = 0.02;
 /// Consumers that are behind although neither busy nor short of CPU wait for reads: more tasks read more at once.
 const WAITING_GROWTH: f64 = 1.5;
 
-pub(super) fn rule(tick: &Tick<'_>, resharding: bool, floor: Option<Floor>, track: &mut Track) -> RuleReport {
+/// The rule. `resharding` says that the stream is changing, `hot` are the shards that are hot alone.
+pub(super) fn rule(
+    tick: &Tick<'_>,
+    resharding: bool,
+    hot: &[&ShardLoad],
+    floor: Option<Floor>,
+    history: &mut History,
+) -> RuleReport {
     let mut inputs = Vec::new();
-    let (verdict, counterfactual) = conclude(tick, resharding, floor, track, &mut inputs);
+    let (verdict, counterfactual) = conclude(tick, resharding, hot, floor, history, &mut inputs);
     RuleReport { verdict, inputs, counterfactual }
 }
 
 fn conclude(
     tick: &Tick<'_>,
     resharding: bool,
+    hot: &[&ShardLoad],
     floor: Option<Floor>,
-    track: &mut Track,
+    history: &mut History,
     inputs: &mut Vec<Input>,
 ) -> (Verdict, Option<String>) {
     let Tick { policy, seen, now } = *tick;
@@ -49,14 +58,30 @@ fn conclude(
         return (Hold::new(reason).verdict(), None);
     }
     let (wish, idle) = model.wish(&policy.consumer);
-    let mut holds = tasks::holds(tick, &seen.consumer, tasks);
+    history.memory.consumers.look(tasks.desired, now);
+    let (wish, urgent) = history.memory.consumers.answer(wish, &history.consumers, inputs, now);
+    let sight = model.sight(policy.consumer.lag_objective);
+    history.consumers.effect.look(sight, now);
+    let mut holds = tasks::holds(tick, &seen.consumer, tasks, &history.memory.consumers);
+    holds.up.extend(history.consumers.effect.hold(&cause(hot)));
     holds.down.extend(against_down(tick, &model, resharding));
     let rails = tasks::rails(&policy.guard, policy.consumer.min_tasks, policy.consumer.max_tasks, floor);
-    let refused = track.refused.clone();
+    let (refused, track) = (history.consumers.refused.clone(), &mut history.consumers);
+    let (current, step) = (tasks.desired, tasks::step);
     let (verdict, bound) =
-        Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, scarce: false, refused, track, now }
-            .steer();
+        Steering { current, wish, rails, holds, step, scarce: false, refused, urgent, track, now }.steer();
+    if let Verdict::Fired { from, to, .. } = verdict {
+        history.consumers.effect.begin(from, to, sight, now);
+    }
     (verdict, bound.or(idle))
+}
+
+/// What more tasks cannot change.
+fn cause(hot: &[&ShardLoad]) -> String {
+    match hot.first() {
+        Some(shard) => format!("{} is hot, and one task at a time reads it", shard.shard_id),
+        None => "what the processor waits for may be the limit".to_owned(),
+    }
 }
 
 /// What is known about the consumers.
@@ -103,6 +128,16 @@ impl Model {
 
     fn is_blind(&self) -> bool {
         self.busy.is_none() && self.cpu.is_none() && self.lag.is_none()
+    }
+
+    fn sight(&self, objective: Millis) -> Sight {
+        let Tasks { desired, running } = self.tasks;
+        Sight {
+            count: running,
+            rate: self.processed.unwrap_or_default(),
+            short: self.processed.is_some() && self.lag.is_some_and(|lag| lag > objective),
+            settled: desired == running,
+        }
     }
 
     /// The wish, and what it would have been without the leases' cap.

@@ -113,6 +113,9 @@ pub struct Report {
     /// Neighbouring shards that have little to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cold_merge: Option<RuleReport>,
+    /// Where the stream is on-demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<RuleReport>,
     /// Where the policy has schedules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<RuleReport>,
@@ -126,11 +129,12 @@ impl Report {
     #[must_use]
     pub fn rules(&self) -> Vec<(&'static str, &RuleReport)> {
         // Destructured, so that a new rule cannot be forgotten here.
-        let Self { shards, producers, consumers, hot_shard, cold_merge, schedule, freeze } = self;
+        let Self { shards, producers, consumers, hot_shard, cold_merge, warm, schedule, freeze } = self;
         let counts = [("shards", Some(shards)), ("producers", Some(producers)), ("consumers", Some(consumers))];
         let others = [
             ("hot shard", hot_shard.as_ref()),
             ("cold merge", cold_merge.as_ref()),
+            ("warm", warm.as_ref()),
             ("schedule", schedule.as_ref()),
             ("freeze", freeze.as_ref()),
         ];

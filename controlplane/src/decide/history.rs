@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, ActionResult, Decision, Memory, Outcome, Service,
+    effect::Effect,
     evidence::{ColdPair, Heat},
 };
 use crate::{
     limits::{LIMIT_BACKOFF, REFUSAL_BACKOFF, RESHARD_WINDOW},
-    units::Millis,
+    units::{BytesPerSecond, Millis},
 };
 
 /// The memory of one pipeline.
@@ -29,8 +30,12 @@ pub struct History {
     pub hot: Vec<Heat>,
     /// Neighbours that are cold, where they are looked at.
     pub cold: Vec<ColdPair>,
+    /// The highest demand of each of the last minutes, where the stream is on-demand: the minute since 1970, and the rate.
+    pub demanded: VecDeque<(i64, BytesPerSecond)>,
     /// The last split or merge that AWS refused.
     pub single_refused: Option<Refusal>,
+    /// The newest tick: time that goes back takes everything that is remembered along.
+    pub ticked_at: Option<Timestamp>,
     /// What outlives this leader.
     pub memory: Memory,
 }
@@ -46,6 +51,10 @@ impl History {
         for decision in decisions {
             history.memory = decision.memory.clone();
             decision.outcomes.iter().for_each(|outcome| history.note(outcome));
+            // Whoever decided this may have called and died: what it asked for is not somebody else's.
+            let tried = |action: &Action| decision.outcomes.iter().any(|outcome| outcome.action == *action);
+            let untold = decision.plan.actions.iter().filter(|action| !tried(action));
+            untold.for_each(|action| history.memory.asked(action, decision.at));
         }
         history.shards.last_change = history.shards.last_change.max(reshards.last().copied());
         history.reshards = reshards;
@@ -72,6 +81,7 @@ impl History {
             }
             ActionResult::Done | ActionResult::Unknown { .. } => track.changed(outcome.at),
         }
+        self.memory.asked(&outcome.action, outcome.at);
         if matches!(outcome.action, Action::UpdateShardCount { .. }) {
             self.reshards.push(outcome.at);
         }
@@ -86,8 +96,26 @@ impl History {
             ActionResult::Done | ActionResult::Unknown { .. } => {
                 self.shards.last_change = Some(outcome.at);
                 self.single_refused = None;
+                self.memory.asked(&outcome.action, outcome.at);
             }
         }
+    }
+
+    /// Takes note of the time. A clock that was set back neither ends cool-downs nor makes them longer: what is remembered
+    /// goes back with it. The calls that AWS counts stay where they are, which at worst spares a call.
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        let back = self.ticked_at.map_or(Millis(0), |ticked_at| elapsed(now, ticked_at));
+        if back > Millis(0) {
+            for track in [&mut self.shards, &mut self.producers, &mut self.consumers, &mut self.warm] {
+                track.go_back(back);
+            }
+            self.cold.iter_mut().for_each(|pair| pair.since = before(pair.since, back));
+            self.hot.clear();
+            if let Some(refusal) = &mut self.single_refused {
+                refusal.until = before(refusal.until, back);
+            }
+        }
+        self.ticked_at = Some(now);
     }
 
     /// Calls of UpdateShardCount in the 24 hours before `now`.
@@ -98,7 +126,7 @@ impl History {
 }
 
 /// The memory of one count: shards, or the tasks of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Track {
     /// What was asked for within the stabilisation window. An entry goes when a later one asks for as much, so the first
@@ -114,6 +142,8 @@ pub struct Track {
     pub last_change: Option<Timestamp>,
     /// The last call that AWS refused.
     pub refused: Option<Refusal>,
+    /// What the last steps up have brought.
+    pub effect: Effect,
 }
 
 /// A call that AWS refused, and until when it is not tried again.
@@ -156,6 +186,16 @@ impl Track {
         self.short_since = if short { self.short_since.or(Some(now)) } else { None };
     }
 
+    fn go_back(&mut self, by: Millis) {
+        let marks = [&mut self.watched_since, &mut self.watched_until, &mut self.short_since, &mut self.last_change];
+        marks.into_iter().flatten().for_each(|at| *at = before(*at, by));
+        self.asked.iter_mut().for_each(|asked| asked.at = before(asked.at, by));
+        if let Some(refusal) = &mut self.refused {
+            refusal.until = before(refusal.until, by);
+        }
+        self.effect = Effect::default();
+    }
+
     /// The highest count that was asked for within the window.
     pub(super) fn peak(&self) -> Option<Asked> {
         self.asked.front().copied()
@@ -180,4 +220,9 @@ pub fn elapsed(from: Timestamp, to: Timestamp) -> Millis {
 pub fn after(at: Timestamp, span: Millis) -> Timestamp {
     let millis = i64::try_from(span.0).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(at.as_millisecond().saturating_add(millis)).unwrap_or(Timestamp::MAX)
+}
+
+/// The moment `span` before `at`.
+fn before(at: Timestamp, span: Millis) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond().saturating_sub_unsigned(span.0)).unwrap_or(Timestamp::MIN)
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ActionResult, history::elapsed};
+use super::{Action, ActionResult, Service, drift::Owned, history::elapsed};
 use crate::{
     observe::{KeyRange, LoadObservation},
     units::{Fraction, Millis},
@@ -28,6 +28,9 @@ pub struct Memory {
     /// The split that the last decision asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_split: Option<Split>,
+    pub shards: Owned,
+    pub producers: Owned,
+    pub consumers: Owned,
 }
 
 /// A split of a hot shard.
@@ -54,6 +57,18 @@ impl Memory {
             self.splits.extend(asked);
             let excess = self.splits.len().saturating_sub(SPLITS_MAX);
             self.splits.drain(..excess);
+        }
+    }
+
+    /// Remembers a call of ours, so that what it changes is not taken for somebody else's.
+    pub(super) fn asked(&mut self, action: &Action, at: Timestamp) {
+        let (from, to) = action.from_to();
+        match action {
+            Action::UpdateShardCount { .. } => self.shards.asked(from, to, at),
+            Action::SplitShard { .. } | Action::MergeShards { .. } => self.shards.asked_one(to > from, at),
+            Action::UpdateService { service: Service::Producer, .. } => self.producers.asked(from, to, at),
+            Action::UpdateService { service: Service::Consumer, .. } => self.consumers.asked(from, to, at),
+            Action::UpdateStreamWarmThroughput { .. } => {}
         }
     }
 

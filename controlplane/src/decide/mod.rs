@@ -4,6 +4,8 @@ mod cold_merge;
 mod consumers;
 mod decision;
 mod demand;
+mod drift;
+mod effect;
 mod evidence;
 mod floors;
 mod history;
@@ -15,11 +17,14 @@ mod producers;
 mod shards;
 mod steer;
 mod tasks;
+mod warm;
 
 pub use decision::{
     Action, ActionResult, Decision, Input, Outcome, Plan, Report, RuleReport, Service, VERSION, Verdict,
 };
 pub(crate) use demand::{is_throttled, throttled_share};
+pub use drift::{Before, Drift, Owned};
+pub use effect::{Effect, Trial};
 pub use evidence::{ColdPair, Heat};
 pub use history::{Asked, History, Refusal, Track, after, elapsed};
 pub use memory::{Memory, Split};
@@ -58,6 +63,7 @@ struct Ruled {
 pub fn decide(policy: &Policy, seen: &Observation, history: &History, now: Timestamp) -> Conclusion {
     let tick = &Tick { policy, seen, now };
     let mut history = history.clone();
+    history.tick(now);
     history.reshards = history.reshards_before(now);
     history.memory.forget(&seen.load, now);
     let (floors, schedule) = floors::rule(tick);
@@ -69,19 +75,22 @@ pub fn decide(policy: &Policy, seen: &Observation, history: &History, now: Times
     let resharding = resharding || hot_shard.action.is_some();
     let cold_merge = cold_merge::rule(tick, resharding, lowest, &mut history);
     let resharding = resharding || cold_merge.action.is_some() || !is_active(seen);
-    let producers = producers::rule(tick, floors.producers, &mut history.producers);
-    let consumers = consumers::rule(tick, resharding, floors.consumers, &mut history.consumers);
+    let warm = warm::rule(tick, &mut history);
+    let producers = producers::rule(tick, floors.producers, &mut history);
+    let consumers = consumers::rule(tick, resharding, &hot, floors.consumers, &mut history);
     let tasks = [
         tasks(&producers, Service::Producer, &seen.producer.name),
         tasks(&consumers, Service::Consumer, &seen.consumer.name),
     ];
-    let stream = [shards.action, hot_shard.action, cold_merge.action];
+    let (warm, warmed) = warm.map_or((None, None), |warm| (Some(warm.report), warm.action));
+    let stream = [shards.action, hot_shard.action, cold_merge.action, warmed];
     let report = Report {
         shards: shards.report,
         producers,
         consumers,
         hot_shard: Some(hot_shard.report),
         cold_merge: Some(cold_merge.report),
+        warm,
         schedule,
         freeze: holds::freeze_rule(tick),
     };

@@ -7,7 +7,7 @@ use super::{
     Input, RuleReport, Tick, Verdict,
     demand::{attempts, known},
     floors::Floor,
-    history::Track,
+    history::History,
     input,
     steer::{Hold, Steering, Wish},
     tasks::{self, Need, Tasks},
@@ -18,16 +18,16 @@ use crate::{
     units::{BytesPerSecond, Fraction, RecordsPerSecond, TaskCount},
 };
 
-pub(super) fn rule(tick: &Tick<'_>, floor: Option<Floor>, track: &mut Track) -> RuleReport {
+pub(super) fn rule(tick: &Tick<'_>, floor: Option<Floor>, history: &mut History) -> RuleReport {
     let mut inputs = Vec::new();
-    let (verdict, counterfactual) = conclude(tick, floor, track, &mut inputs);
+    let (verdict, counterfactual) = conclude(tick, floor, history, &mut inputs);
     RuleReport { verdict, inputs, counterfactual }
 }
 
 fn conclude(
     tick: &Tick<'_>,
     floor: Option<Floor>,
-    track: &mut Track,
+    history: &mut History,
     inputs: &mut Vec<Input>,
 ) -> (Verdict, Option<String>) {
     let Tick { policy, seen, now } = *tick;
@@ -43,15 +43,16 @@ fn conclude(
     if targets.known.is_empty() && bounds.contains(&tasks.desired) {
         return (Hold::new("what the producers use is not known: no report and no metric has it").verdict(), None);
     }
-    let wish = targets.wish(tasks);
+    history.memory.producers.look(tasks.desired, now);
+    let (wish, urgent) = history.memory.producers.answer(targets.wish(tasks), &history.producers, inputs, now);
     let blind =
         targets.missing.first().map(|name| Hold::new(format!("never down on missing data: {name} is not known")));
-    let mut holds = tasks::holds(tick, &seen.producer, tasks);
+    let mut holds = tasks::holds(tick, &seen.producer, tasks, &history.memory.producers);
     holds.down.extend(blind);
     let rails = tasks::rails(&policy.guard, policy.producer.min_tasks, policy.producer.max_tasks, floor);
-    let refused = track.refused.clone();
-    Steering { current: tasks.desired, wish, rails, holds, step: tasks::step, scarce: false, refused, track, now }
-        .steer()
+    let (refused, track) = (history.producers.refused.clone(), &mut history.producers);
+    let (current, step) = (tasks.desired, tasks::step);
+    Steering { current, wish, rails, holds, step, scarce: false, refused, urgent, track, now }.steer()
 }
 
 /// What each target of the policy asks for.

@@ -3,6 +3,7 @@
 use super::{
     Action, Input, RuleReport, Ruled, Tick, Verdict,
     demand::{Demand, is_throttled, throttled_share, whole},
+    effect::Sight,
     floors::Floor,
     history::{History, Refusal},
     holds, hot_shard, input,
@@ -73,20 +74,30 @@ fn conclude(
     let wish = demand.map_or_else(|| unknown(open), |demand| wish(tick, !hot.is_empty(), open, demand, inputs));
     let calls = format!("{} of {}", history.reshards.len(), policy.guard.daily_reshards);
     inputs.push(input("calls in 24 h", &calls));
+    let active = holds::not_active(tick).is_none();
+    if active {
+        history.memory.shards.look(open.0, now);
+    }
+    let (wish, urgent) = history.memory.shards.answer(wish, &history.shards, inputs, now);
+    let (rate, short) = (demand.map_or(0.0, |demand| demand.accepted), is_throttled(&seen.load) == Some(true));
+    let sight = Sight { count: open.0, rate, short: short && demand.is_some(), settled: active };
+    history.shards.effect.look(sight, now);
     let single = single(tick, open.0, &wish, history);
     let (verdict, counterfactual) = Steering {
         current: open.0,
-        holds: holds(tick, hot, &wish, open.0, demand.is_none(), single.is_some(), &history.reshards),
+        holds: holds(tick, hot, &wish, open.0, demand.is_none(), single.is_some(), history),
         rails: rails(tick, open.0, floor),
         wish,
         step: if single.is_some() { one_more } else { step },
         scarce: true,
         refused: if single.is_some() { history.single_refused.clone() } else { history.shards.refused.clone() },
+        urgent,
         track: &mut history.shards,
         now,
     }
     .steer();
     let Verdict::Fired { from, to, reason } = verdict else { return (verdict, counterfactual) };
+    history.shards.effect.begin(from, to, sight, now);
     let stream = seen.stream.name.clone();
     let (to, reason) = match single.filter(|_| to > from) {
         Some((shard, cut, why)) => {
@@ -194,19 +205,22 @@ fn holds(
     open: u32,
     blind: bool,
     single: bool,
-    calls: &[jiff::Timestamp],
+    history: &History,
 ) -> Holds {
-    let guard = &tick.policy.guard;
+    let (guard, calls) = (&tick.policy.guard, &history.reshards);
     let up_budget = if is_throttled(&tick.seen.load) == Some(true) { DAILY_RESHARDS } else { guard.daily_reshards };
     let up = [
         holds::foreign(tick, &tick.seen.stream.name),
         holds::frozen(tick, Direction::Up),
         holds::not_active(tick),
+        history.memory.shards.hold(true),
         holds::budget(calls, up_budget, "going up").filter(|_| !single),
+        history.shards.effect.hold("one hash key may be the limit, or what refuses is not the shards"),
     ];
     let hot = hot.first().map(|shard| Hold::new(format!("{} is hot", shard.shard_id)));
     let mut down = holds::against_fewer_shards(tick, blind);
     down.extend(hot.or_else(|| gathers(tick, open, wish)));
+    down.extend(history.memory.shards.hold(false));
     down.extend(holds::budget(calls, down_budget(guard), "going down"));
     Holds { up: up.into_iter().flatten().collect(), down }
 }

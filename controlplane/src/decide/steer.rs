@@ -100,6 +100,8 @@ pub(super) struct Steering<'a> {
     pub(super) scarce: bool,
     /// The last call of this kind that AWS refused.
     pub(super) refused: Option<Refusal>,
+    /// Whether a step up needs neither confirmation nor cool-down.
+    pub(super) urgent: bool,
     pub(super) track: &'a mut Track,
     pub(super) now: Timestamp,
 }
@@ -131,9 +133,10 @@ impl Steering<'_> {
     }
 
     fn go_up(self, wanted: u32) -> Verdict {
-        let Self { current, wish, rails, holds, step, refused, track, now, .. } = self;
+        let Self { current, wish, rails, holds, step, refused, urgent, track, now, .. } = self;
         let to = step(current, wanted).min(rails.max);
         let below = current < rails.lowest();
+        let at_once = below || urgent;
         let confirmed_at = after(track.short_since.unwrap_or(now), rails.confirm_up);
         let hold = holds
             .up
@@ -142,9 +145,9 @@ impl Steering<'_> {
             .or_else(|| refusal(refused, now))
             .or_else(|| {
                 waiting(now, confirmed_at, || format!("{to} if it stays so for {}", rails.confirm_up))
-                    .filter(|_| !below)
+                    .filter(|_| !at_once)
             })
-            .or_else(|| cooldown(track, rails.up_cooldown, now).filter(|_| !below));
+            .or_else(|| cooldown(track, rails.up_cooldown, now).filter(|_| !at_once));
         if let Some(hold) = hold {
             return hold.against(&wish);
         }
@@ -159,7 +162,7 @@ impl Steering<'_> {
     }
 
     fn go_down(self, wanted: u32) -> Verdict {
-        let Self { current, wish, rails, holds, step, scarce, refused, track, now } = self;
+        let Self { current, wish, rails, holds, step, scarce, refused, track, now, .. } = self;
         let over = current > rails.max;
         let lowest = rails.lowest();
         let peak = track.peak().filter(|_| !over);

@@ -2,6 +2,7 @@
 
 use super::{
     Tick,
+    drift::Owned,
     floors::Floor,
     holds,
     steer::{Hold, Holds, Rails},
@@ -39,11 +40,11 @@ impl Tasks {
 }
 
 /// What stops any change of a service.
-pub(super) fn holds(tick: &Tick<'_>, service: &ServiceObservation, tasks: Tasks) -> Holds {
+pub(super) fn holds(tick: &Tick<'_>, service: &ServiceObservation, tasks: Tasks, owned: &Owned) -> Holds {
     let both = || [holds::foreign(tick, &service.name), tasks.unsettled()].into_iter().flatten();
     Holds {
-        up: holds::frozen(tick, Direction::Up).into_iter().chain(both()).collect(),
-        down: holds::frozen(tick, Direction::Down).into_iter().chain(both()).collect(),
+        up: holds::frozen(tick, Direction::Up).into_iter().chain(both()).chain(owned.hold(true)).collect(),
+        down: holds::frozen(tick, Direction::Down).into_iter().chain(both()).chain(owned.hold(false)).collect(),
     }
 }
 

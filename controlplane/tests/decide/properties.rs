@@ -169,6 +169,46 @@ proptest! {
     }
 }
 
+/// After how many ticks the shards go down for the second time, when the clock jumps by `jump` after the first time.
+fn ticks_between_two_steps_down(jump: SignedDuration) -> usize {
+    let policy = Policy::parse("version = 1\n[guard]\nshards_stabilization = \"10min\"").unwrap();
+    let mut world = World { shards: 8, offered_mib: 0.1, offered_records: 100.0, ..World::default() };
+    let (mut history, mut now, mut went_down) = (History::default(), start(), None);
+    for tick in 0..1_000_usize {
+        now += SignedDuration::from_secs(15);
+        let conclusion = decide(&policy, &world.observation(now), &history, now);
+        history = conclusion.history;
+        for action in conclusion.plan.actions {
+            let result = world.apply(&action);
+            let reshard = matches!(action, Action::UpdateShardCount { .. });
+            history.note(&Outcome { action, at: now, result });
+            match went_down.filter(|_| reshard) {
+                Some(first) => return tick - first,
+                None if reshard => {
+                    went_down = Some(tick);
+                    now += jump;
+                }
+                None => {}
+            }
+        }
+    }
+    panic!("the shards went down once only");
+}
+
+#[test]
+fn a_clock_that_is_set_back_neither_ends_a_cool_down_nor_makes_it_longer() {
+    let steady = ticks_between_two_steps_down(SignedDuration::ZERO);
+    assert_eq!(steady, 120, "half an hour");
+    let back = ticks_between_two_steps_down(SignedDuration::from_hours(-1));
+    assert!(back.abs_diff(steady) <= 1, "{back} ticks instead of {steady}");
+}
+
+#[test]
+fn a_clock_that_is_set_forward_still_leaves_the_whole_window_before_the_next_step_down() {
+    let forward = ticks_between_two_steps_down(SignedDuration::from_hours(1));
+    assert!((40..=41).contains(&forward), "{forward} ticks instead of ten minutes");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -75,6 +75,8 @@ pub(crate) struct World {
     pub(crate) hot_key: Option<(f64, f64)>,
     #[serde(skip)]
     pub(crate) ranges: Ranges,
+    /// The warm throughput of an on-demand stream, in MiB/s.
+    pub(crate) warm: Option<u32>,
     /// How many more shards the account may have.
     pub(crate) account_left: Option<u32>,
     /// Names of what somebody else scales.
@@ -111,6 +113,7 @@ impl Default for World {
             hot_shards: Vec::new(),
             hot_key: None,
             ranges: Ranges::default(),
+            warm: None,
             account_left: None,
             foreign: Vec::new(),
             without: Vec::new(),
@@ -131,8 +134,8 @@ impl World {
                 on_demand: self.on_demand,
                 open_shards: known("shards").then(|| reading(ShardCount(self.shards), at)),
                 undrained_parents: known("parents").then(|| reading(ShardCount(self.undrained_parents), at)),
+                warm_throughput_mib: self.warm.map(|warm| reading(warm, at)),
                 account_shards_left: self.account_left.map(|left| reading(left, at)),
-                ..StreamObservation::default()
             },
             producer: self.service("producer", self.producers, self.producers_running, self.producer_work, at, &known),
             consumer: self.service("consumer", self.consumers, self.consumers_running, self.consumer_work, at, &known),
@@ -207,7 +210,7 @@ impl World {
                 self.shards -= 1;
                 self.ranges.merge(shard_id, adjacent_shard_id);
             }
-            Action::UpdateStreamWarmThroughput { .. } => {}
+            Action::UpdateStreamWarmThroughput { to_mib, .. } => self.warm = Some(*to_mib),
         }
         ActionResult::Done
     }
@@ -243,6 +246,7 @@ impl Scenario {
             while let Some(change) = changes.next_if(|change| duration(change["at"].as_str().unwrap()) <= passed) {
                 let counts = [("shards", world.shards), ("producers", world.producers), ("consumers", world.consumers)];
                 table.extend(counts.map(|(name, count)| (name.to_owned(), i64::from(count).into())));
+                table.extend(world.warm.map(|warm| ("warm".to_owned(), i64::from(warm).into())));
                 table.extend(change.clone());
                 table.remove("at");
                 world = World { ranges: world.ranges, ..World::deserialize(table.clone()).unwrap() };

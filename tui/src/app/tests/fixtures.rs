@@ -146,6 +146,7 @@ pub(crate) fn decision(number: u64) -> Decision {
             consumers: rule(Verdict::NotApplicable { reason: "lag 1.2 s is under 10.0 s".to_owned() }, &[], None),
             hot_shard: None,
             cold_merge: None,
+            warm: None,
             schedule: None,
             freeze: None,
         },
