@@ -13,19 +13,21 @@ use crate::aws;
 /// CloudWatch's standard resolution.
 const INTERVAL: Duration = Duration::from_secs(60);
 
+/// The most data of one `PutMetricData` (CloudWatch, "Service quotas").
+const DATA_MAX: usize = 1000;
+
 /// Publishes what `data` returns, every minute.
-pub(crate) async fn publish(client: Client, namespace: &'static str, mut data: impl FnMut() -> Vec<MetricDatum>) {
+pub(crate) async fn publish(client: Client, namespace: impl Into<String>, mut data: impl FnMut() -> Vec<MetricDatum>) {
+    let namespace = namespace.into();
     let mut minutes = interval_at(Instant::now() + INTERVAL, INTERVAL);
     minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         minutes.tick().await;
-        let data = data();
-        if data.is_empty() {
-            continue;
-        }
-        let put = client.put_metric_data().namespace(namespace).set_metric_data(Some(data)).send().await;
-        if let Err(error) = put {
-            tracing::warn!(error = aws::describe(&error), namespace, "cannot publish metrics");
+        for data in data().chunks(DATA_MAX) {
+            let put = client.put_metric_data().namespace(&namespace).set_metric_data(Some(data.to_vec())).send().await;
+            if let Err(error) = put {
+                tracing::warn!(error = aws::describe(&error), namespace, "cannot publish metrics");
+            }
         }
     }
 }

@@ -40,6 +40,10 @@ impl Counts {
         self.0[what as usize].fetch_add(amount, Ordering::Relaxed);
     }
 
+    pub(crate) fn get(&self, what: Count) -> u64 {
+        self.0[what as usize].load(Ordering::Relaxed)
+    }
+
     /// Name, meaning and value of each.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         NAMES.iter().zip(&self.0).map(|((name, help), count)| (*name, *help, count.load(Ordering::Relaxed)))

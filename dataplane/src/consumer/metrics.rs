@@ -44,6 +44,13 @@ impl Subject for Status {
         for (name, help, value) in self.stats.counts().named() {
             counter(registry, name, help, value);
         }
+        if let Some((leases, workers)) = self.stats.fleet() {
+            gauge(registry, "application_leases", "Unfinished leases of the application", leases as f64);
+            gauge(registry, "application_workers", "Workers that hold leases of the application", workers as f64);
+        }
+        if let Some(behind) = report.behind_ms {
+            gauge(registry, "lag_seconds", "How far the reader that is most behind is", behind as f64 / 1000.0);
+        }
         gauge(registry, "leases", "Leases held", report.leases.len() as f64);
         let seconds = |ms: u64| ms as f64 / 1000.0;
         let leases = || report.leases.iter();

@@ -6,9 +6,11 @@
 //! are: records are delivered at least once, and in order within a partition key.
 
 mod checkpoint;
+mod coordination;
 mod counts;
 mod dead_letter;
 mod fetch;
+mod kcl;
 mod lease;
 mod metrics;
 mod process;
@@ -34,6 +36,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use self::{
+    coordination::Coordinator,
     dead_letter::DeadLetters,
     fetch::Prefetch,
     lease::{OURS, Table},
@@ -48,7 +51,7 @@ use crate::{admin, aws, cloudwatch, http, task::Task};
 pub use crate::Error;
 pub use dead_letter::DeadLetterTarget;
 pub use process::{ExecCommand, Failure, Processor, ShardStart, lines};
-pub use settings::{InitialPosition, PoisonPolicy, ProcessorKind, RetrievalMode, Settings};
+pub use settings::{InitialPosition, MetricsLevel, PoisonPolicy, ProcessorKind, RetrievalMode, Settings};
 pub use unpack::{OutOfRange, Record, user_records};
 
 /// The namespace of Weir's own metrics.
@@ -144,6 +147,17 @@ impl Consumer {
         let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
         background.spawn({
             let (stats, stream, ended) = (stats.clone(), stream.clone(), ended.clone());
+            let (cloudwatch, application) = (cloudwatch.clone(), application.clone());
+            let (level, mut published) = (settings.metrics_level, kcl::Published::default());
+            let namespace = application.clone();
+            let data = move || {
+                let report = stats.report(&stream, &application, Instant::now());
+                kcl::data(&stats, &report, level, &mut published)
+            };
+            async move { ended.run_until_cancelled(cloudwatch::publish(cloudwatch, namespace, data)).await }
+        });
+        background.spawn({
+            let (stats, stream, ended) = (stats.clone(), stream.clone(), ended.clone());
             let data = move || metrics::cloudwatch_data(&stats, &stream, &application);
             async move { ended.run_until_cancelled(cloudwatch::publish(cloudwatch, NAMESPACE, data)).await }
         });
@@ -152,8 +166,10 @@ impl Consumer {
         let (retrieval, reason) = fetch::choose(&kinesis, &settings).await;
         tracing::info!(retrieval = retrieval.name(), reason, "how shards are read");
         stats.set_retrieval(retrieval.name(), reason);
-        let table = aws_sdk_dynamodb::Client::new(&config);
-        let table = Table::new(table, settings.application.clone(), stats.counts().clone());
+        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+        let coordinator =
+            Coordinator { client: dynamodb.clone(), application: settings.application.clone(), worker: id.clone() };
+        let table = Table::new(dynamodb, settings.application.clone(), stats.counts().clone());
         let worker = Worker {
             workplace: Arc::new(Workplace {
                 worker: id,
@@ -170,6 +186,7 @@ impl Consumer {
                 stats,
                 task,
             }),
+            coordinator,
             initial_position: settings.initial_position,
             create_table: settings.create_lease_table,
         };

@@ -45,6 +45,9 @@ pub struct Settings {
     /// Where dead letters go: stream:NAME or file:PATH
     #[arg(long, env = "WEIR_DEAD_LETTERS")]
     pub dead_letters: Option<DeadLetterTarget>,
+    /// Which of the KCL's metrics go to CloudWatch, in the namespace of the application
+    #[arg(long, env = "WEIR_METRICS_LEVEL", default_value = "summary")]
+    pub metrics_level: MetricsLevel,
     /// What becomes of a record of an aggregate whose key belongs to another shard
     #[arg(long, env = "WEIR_OUT_OF_RANGE", default_value = "deliver")]
     pub out_of_range: OutOfRange,
@@ -97,6 +100,16 @@ pub enum PoisonPolicy {
     Stop,
     /// It is stored elsewhere, and the shard goes on
     DeadLetter,
+}
+
+/// Which of the KCL's metrics go to CloudWatch, where each costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MetricsLevel {
+    None,
+    /// Those of the application
+    Summary,
+    /// Those of each shard as well
+    Detailed,
 }
 
 /// How shards are read.

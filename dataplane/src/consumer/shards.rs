@@ -59,9 +59,13 @@ pub(crate) async fn synchronise(
         tracing::info!(leases = missing.len(), first = first.shard_id, at = %first.checkpoint, "creating leases");
         create(table, rest).await?;
     }
-    for shard_id in sync::outlived_leases(&shards, ledger.leases()) {
-        tracing::info!(shard = shard_id, "removing the lease of a shard that is no more");
+    let outlived = sync::outlived_leases(&shards, ledger.leases()).into_iter();
+    for shard_id in outlived.chain(sync::completed_leases(&shards, ledger.leases())) {
+        tracing::info!(shard = shard_id, "removing the lease of a shard that is done with");
         table.delete(&shard_id).await?;
+    }
+    for (shard_id, range) in sync::without_range(&shards, ledger.leases()) {
+        table.describe(shard_id, range).await?;
     }
     Ok(if missing.is_empty() { Synchronised::InLine } else { Synchronised::Created })
 }

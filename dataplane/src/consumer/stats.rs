@@ -32,6 +32,8 @@ pub(crate) struct Stats {
     /// How shards are read, and why.
     retrieval: Mutex<(&'static str, String)>,
     counts: Arc<Counts>,
+    /// Unfinished leases and live workers of the application, as last seen.
+    fleet: Mutex<Option<(u64, u64)>>,
 }
 
 /// The figures of a lease while it is held.
@@ -92,6 +94,7 @@ impl Stats {
             ready: AtomicBool::new(false),
             retrieval: Mutex::default(),
             counts: Arc::default(),
+            fleet: Mutex::default(),
         }
     }
 
@@ -132,6 +135,14 @@ impl Stats {
         let share = if all > 0.0 { busy(lease) / all } else { 0.0 };
         let kilobytes_per_second = lock(&lease.figures).processed.rate(now).bytes_per_second / 1024.0;
         Some(Load { kilobytes_per_second, cpus: cpus.unwrap_or(0.0) * share })
+    }
+
+    pub(crate) fn set_fleet(&self, leases: usize, workers: usize) {
+        *lock(&self.fleet) = Some((leases as u64, workers as u64));
+    }
+
+    pub(crate) fn fleet(&self) -> Option<(u64, u64)> {
+        *lock(&self.fleet)
     }
 
     pub(crate) fn set_retrieval(&self, name: &'static str, reason: String) {

@@ -69,6 +69,53 @@ pub(crate) fn outlived_leases<'a>(shards: &[Shard], leases: impl Iterator<Item =
     outlived.filter(|_| !listed.is_empty()).map(|lease| lease.shard_id.clone()).collect()
 }
 
+/// Finished leases that nobody needs any more: every shard that follows has a lease and has begun, and those that came
+/// before are gone. The rule of the KCL.
+pub(crate) fn completed_leases<'a>(shards: &[Shard], leases: impl Iterator<Item = &'a Lease>) -> Vec<String> {
+    let leases: BTreeMap<_, _> = leases.map(|lease| (lease.shard_id.as_str(), lease)).collect();
+    let has_begun = |child: &Shard| {
+        let lease = leases.get(child.id.as_str());
+        lease.is_some_and(|lease| matches!(lease.checkpoint, Checkpoint::At(..) | Checkpoint::ShardEnd))
+    };
+    let is_needless = |lease: &&&Lease| {
+        let mut children = shards.iter().filter(|shard| shard.parents.contains(&lease.shard_id)).peekable();
+        let orphaned = lease.parents.iter().all(|parent| !leases.contains_key(parent.as_str()));
+        lease.is_finished() && orphaned && children.peek().is_some() && children.all(has_begun)
+    };
+    leases.values().filter(is_needless).map(|lease| lease.shard_id.clone()).collect()
+}
+
+/// Leases without a hash range, as old versions of the KCL wrote them, and the range that is theirs.
+pub(crate) fn without_range<'a>(
+    shards: &'a [Shard],
+    leases: impl Iterator<Item = &'a Lease>,
+) -> Vec<(&'a str, &'a (String, String))> {
+    let ranges: BTreeMap<_, _> =
+        shards.iter().filter_map(|shard| Some((shard.id.as_str(), shard.hash_keys.as_ref()?))).collect();
+    let bare = leases.filter(|lease| lease.hash_keys.is_none() && !lease.is_finished());
+    bare.filter_map(|lease| Some((lease.shard_id.as_str(), *ranges.get(lease.shard_id.as_str())?))).collect()
+}
+
+/// The first part of the hash range that no unfinished lease covers: records that fall there are read by nobody.
+/// `None` also where some lease does not know its range.
+pub(crate) fn hole<'a>(leases: impl Iterator<Item = &'a Lease>) -> Option<(u128, u128)> {
+    let ranges = leases.filter(|lease| !lease.is_finished()).map(|lease| {
+        let (first, last) = lease.hash_keys.as_ref()?;
+        Some((first.parse::<u128>().ok()?, last.parse::<u128>().ok()?))
+    });
+    let mut ranges: Vec<_> = ranges.collect::<Option<_>>()?;
+    ranges.sort_unstable();
+    let mut next = Some(0);
+    for (first, last) in ranges {
+        let Some(expected) = next else { break };
+        if first > expected {
+            return Some((expected, first - 1));
+        }
+        next = last.checked_add(1).map(|after| after.max(expected));
+    }
+    next.map(|from| (from, u128::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +180,37 @@ mod tests {
         ];
         assert_eq!(outlived_leases(&family(), leases.iter()), ["gone"]);
         assert!(outlived_leases(&[], leases.iter()).is_empty());
+    }
+
+    #[test]
+    fn a_finished_lease_goes_once_those_that_follow_have_begun_and_those_before_are_gone() {
+        let at = || Checkpoint::At("7".parse().expect("a number"), 0);
+        let lease = |id: &str, checkpoint, parents: &[&str]| {
+            Lease::new(id.to_owned(), checkpoint, parents.iter().map(ToString::to_string).collect(), None)
+        };
+        let completed = |leases: &[Lease]| completed_leases(&family(), leases.iter());
+        let (a, b) = (lease("a", Checkpoint::ShardEnd, &[]), lease("b", Checkpoint::ShardEnd, &["a"]));
+        let c = |checkpoint| lease("c", checkpoint, &["a"]);
+        assert!(completed(&[a.clone(), b.clone(), c(Checkpoint::TrimHorizon)]).is_empty(), "c has not begun");
+        assert!(completed(&[a.clone(), b.clone()]).is_empty(), "c has no lease");
+        assert_eq!(completed(&[a, b.clone(), c(at())]), ["a"], "and b waits until a is gone and d has begun");
+        assert_eq!(completed(&[b, c(at()), lease("d", at(), &["b", "c"])]), ["b"]);
+    }
+
+    #[test]
+    fn a_hole_in_the_hash_range_is_found() {
+        let lease = |id: &str, checkpoint, first: u128, last: u128| {
+            Lease::new(id.to_owned(), checkpoint, Vec::new(), Some((first.to_string(), last.to_string())))
+        };
+        let trim = |id, first, last| lease(id, Checkpoint::TrimHorizon, first, last);
+        let holes = |leases: &[Lease]| hole(leases.iter());
+        assert_eq!(holes(&[trim("a", 0, 9), trim("b", 10, u128::MAX)]), None);
+        assert_eq!(holes(&[trim("p", 0, u128::MAX), trim("a", 0, 9)]), None, "a child beside its parent");
+        assert_eq!(holes(&[trim("a", 0, 9), trim("b", 12, u128::MAX)]), Some((10, 11)));
+        assert_eq!(holes(&[trim("a", 0, 9)]), Some((10, u128::MAX)));
+        let finished = lease("a", Checkpoint::ShardEnd, 0, 9);
+        assert_eq!(holes(&[finished, trim("b", 10, u128::MAX)]), Some((0, 9)));
+        let unknown = Lease::new("c".to_owned(), Checkpoint::TrimHorizon, Vec::new(), None);
+        assert_eq!(holes(&[unknown, trim("b", 10, u128::MAX)]), None);
     }
 }

@@ -1,6 +1,10 @@
 //! One worker of an application: looks at the lease table, takes its share, and sees that every lease is served.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 use tokio::{
@@ -10,11 +14,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    coordination::{Coordination, Coordinator, Watch},
     lease::{How, Lease, Ledger, TableError, View},
     settings::InitialPosition,
     shards::{self, Synchronised},
+    sync,
     tenure::{self, Signals, Workplace},
 };
+use crate::ambient;
 
 /// How often the shards are looked up when no shard has ended. The children of a shard are created at its end anyway.
 const SYNC_INTERVAL: Duration = Duration::from_secs(30);
@@ -30,11 +37,25 @@ const LEASES_PER_READ_UNIT: f64 = 16.0;
 /// The pause after a look that has introduced this worker to the others with its first lease.
 const INTRODUCTION: Duration = Duration::from_millis(250);
 
+/// How often the state of a KCL 3 is read: where there is one, and where there is none yet. It looks itself once a
+/// minute, and its leader assigns every 20 s.
+const COORDINATION: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+
+/// How often its leader is told of this worker, as its own workers do: it forgets one after twice that time.
+const STATS_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The figures that it is told at once.
+const STATS_KEPT: usize = 10;
+
+/// A hole in the hash range is believed when it was seen so often, as by the KCL's auditor.
+const HOLES_BELIEVED: u32 = 3;
+
 /// Leases that are taken at the same time.
 const TAKES: usize = 32;
 
 pub(crate) struct Worker {
     pub(crate) workplace: Arc<Workplace>,
+    pub(crate) coordinator: Coordinator,
     pub(crate) initial_position: InitialPosition,
     pub(crate) create_table: bool,
 }
@@ -46,6 +67,15 @@ struct Work {
     held: BTreeMap<String, Held>,
     tenures: JoinSet<()>,
     synced_at: Option<Instant>,
+    /// How often in a row a part of the hash range was nobody's.
+    holes: u32,
+    /// What a KCL 3 beside this worker has come to, and when that was read.
+    coordination: Coordination,
+    coordinated_at: Option<Instant>,
+    reported_at: Option<Instant>,
+    leader: Watch,
+    led: bool,
+    cpu: VecDeque<f64>,
     stopping: CancellationToken,
 }
 
@@ -65,6 +95,13 @@ impl Worker {
             held: BTreeMap::new(),
             tenures: JoinSet::new(),
             synced_at: None,
+            holes: 0,
+            coordination: Coordination::default(),
+            coordinated_at: None,
+            reported_at: None,
+            leader: Watch::default(),
+            led: false,
+            cpu: VecDeque::new(),
             stopping,
         };
         let mut pause = Duration::ZERO;
@@ -84,6 +121,7 @@ impl Worker {
             }
         }
         while work.tenures.join_next().await.is_some() {}
+        work.sign_off().await;
     }
 }
 
@@ -95,6 +133,72 @@ enum Look {
 }
 
 impl Work {
+    /// Looks whether a KCL 3 assigns the leases, and tells its leader of this worker.
+    async fn coordinate(&mut self, now: Instant) {
+        let due =
+            |then: Option<Instant>, interval| then.is_none_or(|then| now.saturating_duration_since(then) >= interval);
+        let known = self.coordination.version.is_some();
+        if due(self.coordinated_at, if known { COORDINATION.0 } else { COORDINATION.1 }) {
+            match self.worker.coordinator.read().await {
+                Ok(state) => self.coordination = state,
+                Err(error) => tracing::warn!(error, "cannot read what a KCL 3 has come to"),
+            }
+            self.coordinated_at = Some(now);
+        }
+        let led = self.leader.is_led(&self.coordination, now);
+        if led != self.led {
+            let leader = self.coordination.leader.as_ref().map_or("nobody", |leader| &leader.owner);
+            tracing::info!(led, leader, "whether the leader of a KCL 3 assigns the leases");
+            self.led = led;
+        }
+        if known && due(self.reported_at, STATS_INTERVAL) {
+            self.reported_at = Some(now);
+            self.report_cpu().await;
+        }
+    }
+
+    async fn report_cpu(&mut self) {
+        if let Some(fraction) = self.worker.workplace.task.resources().cpu_fraction {
+            self.cpu.push_back((fraction * 100.0).min(100.0));
+        }
+        while self.cpu.len() > STATS_KEPT {
+            self.cpu.pop_front();
+        }
+        let now_seconds = ambient::now_ms() / 1000;
+        let single = self.coordination.single_table;
+        let written = self.worker.coordinator.write_stats(single, self.cpu.make_contiguous(), now_seconds).await;
+        if let Err(error) = written {
+            tracing::warn!(
+                error,
+                "cannot tell the leader of a KCL 3 about this worker: it will assign no leases to it"
+            );
+        }
+    }
+
+    /// Takes this worker off the list of the leader of a KCL 3, if it is on it.
+    async fn sign_off(&mut self) {
+        if self.reported_at.is_some()
+            && let Err(error) = self.worker.coordinator.delete_stats(self.coordination.single_table).await
+        {
+            tracing::warn!(error, "cannot take this worker off the list of a KCL 3");
+        }
+    }
+
+    /// Whether every hash key is somebody's: a part that is nobody's for long means that records are not read.
+    fn audit(&mut self) {
+        let Some((first, last)) = sync::hole(self.ledger.leases()) else {
+            self.holes = 0;
+            return;
+        };
+        self.holes += 1;
+        // Between the end of a shard and its successors' leases it may look so for a moment.
+        if self.holes < HOLES_BELIEVED {
+            self.synced_at = None;
+        } else {
+            tracing::error!(first, last, "hash keys that no lease covers: their records are not read");
+        }
+    }
+
     /// Reads the table, creates and takes what is to be created and taken, and starts what can start.
     async fn look(&mut self) -> Result<Look, TableError> {
         self.read().await?;
@@ -102,6 +206,7 @@ impl Work {
         if self.synced_at.is_none_or(|synced| now.saturating_duration_since(synced) >= SYNC_INTERVAL) {
             self.synchronise(now).await?;
         }
+        self.coordinate(now).await;
         let had_none = self.held.is_empty();
         self.take().await?;
         for (shard_id, held) in &self.held {
@@ -137,6 +242,7 @@ impl Work {
         match shards::synchronise(&workplace.kinesis, stream, &workplace.table, &self.ledger, initial).await {
             Ok(Synchronised::InLine) => {
                 self.synced_at = Some(now);
+                self.audit();
                 Ok(())
             }
             Ok(Synchronised::Created) => {
@@ -174,7 +280,10 @@ impl Work {
             holds: |shard_id: &str| self.held.contains_key(shard_id),
             duration: self.worker.workplace.lease_duration,
             now: Instant::now(),
+            led: self.led,
         };
+        let (leases, workers) = self.ledger.fleet(&view);
+        self.worker.workplace.stats.set_fleet(leases, workers);
         let plan = self.ledger.plan(&view).into_iter();
         let plan = plan.filter(|plan| !self.held.contains_key(&plan.lease.shard_id));
         plan.map(|plan| (plan.lease.clone(), plan.how)).collect()

@@ -6,6 +6,7 @@ mod fan_out;
 mod handover;
 mod hostile;
 mod ingest;
+mod kcl;
 mod processors;
 mod terms;
 mod world;

@@ -35,7 +35,7 @@ use tokio::{io::AsyncWrite, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 const STREAM: &str = "weir";
-const APPLICATION: &str = "weir-consumer";
+pub(crate) const APPLICATION: &str = "weir-consumer";
 
 /// Far more than anything here takes, on a machine that does other things as well.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -259,6 +259,13 @@ impl World {
 
     pub(crate) async fn get(&self, address: SocketAddr, path: &str) -> Answer {
         self.send(Request::get(format!("http://{address}{path}")).body(Full::default()).unwrap()).await
+    }
+
+    /// A metric without labels on a role's admin port. Zero while it is not there.
+    pub(crate) async fn metric(&self, role: &Running, name: &str) -> f64 {
+        let page = self.get(role.admin, "/metrics").await.body;
+        let mut lines = page.as_str().unwrap_or_default().lines();
+        lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0.0)
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Answer {

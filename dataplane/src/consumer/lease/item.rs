@@ -24,8 +24,9 @@ pub(super) const CPU: &str = "weirCpu";
 pub(super) const RELEASED_BY: &str = "weirReleasedBy";
 pub(super) const SUB_SEQUENCE_NUMBER: &str = "checkpointSubSequenceNumber";
 const PARENTS: &str = "parentShardId";
-const STARTING_HASH_KEY: &str = "startingHashKey";
-const ENDING_HASH_KEY: &str = "endingHashKey";
+pub(super) const CHILDREN: &str = "childShardIds";
+pub(super) const STARTING_HASH_KEY: &str = "startingHashKey";
+pub(super) const ENDING_HASH_KEY: &str = "endingHashKey";
 /// Present since KCL 3.5, whose table also holds items that are no leases.
 const ENTITY_TYPE: &str = "entityType";
 /// Present on leases of a KCL that reads several streams.

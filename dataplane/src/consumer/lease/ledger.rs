@@ -67,6 +67,8 @@ pub(crate) struct View<'a, H> {
     /// An owner whose lease has not moved for so long is dead.
     pub(crate) duration: Duration,
     pub(crate) now: Instant,
+    /// Whether the leader of a KCL 3 assigns the leases.
+    pub(crate) led: bool,
 }
 
 impl Ledger {
@@ -90,6 +92,13 @@ impl Ledger {
         self.entries.get(shard_id).map(|entry| &entry.lease)
     }
 
+    /// How many leases are not finished, and how many live workers have them.
+    pub(crate) fn fleet(&self, view: &View<'_, impl Fn(&str) -> bool>) -> (usize, usize) {
+        let unfinished = || self.entries.values().filter(|entry| !entry.lease.is_finished());
+        let workers: BTreeSet<_> = unfinished().filter_map(|entry| view.owner(entry)).collect();
+        (unfinished().count(), workers.len())
+    }
+
     pub(crate) fn leases(&self) -> impl Iterator<Item = &Lease> {
         self.entries.values().map(|entry| &entry.lease)
     }
@@ -102,6 +111,9 @@ impl Ledger {
     /// The leases to get now.
     pub(crate) fn plan(&self, view: &View<'_, impl Fn(&str) -> bool>) -> Vec<Move<'_>> {
         let unfinished: Vec<_> = self.entries.values().filter(|entry| !entry.lease.is_finished()).collect();
+        if view.led {
+            return assigned(view, &unfinished);
+        }
         let foreign = |owner: &str| owner != view.me && !owner.starts_with(OURS);
         if unfinished.iter().any(|entry| view.owner(entry).is_some_and(foreign)) {
             return self.by_number(view, &unfinished);
@@ -170,6 +182,14 @@ impl<H: Fn(&str) -> bool> View<'_, H> {
         let turn = u32::try_from(rank(self.me, &entry.lease) % ORPHAN_SPREAD).unwrap_or(0);
         free_for >= self.duration / 2 * (ORPHAN_SPREAD as u32 + turn) / ORPHAN_SPREAD as u32
     }
+}
+
+/// What the leader of a KCL 3 has given to this worker, as soon as the worker before has let go.
+fn assigned<'a>(view: &View<'_, impl Fn(&str) -> bool>, unfinished: &[&'a Entry]) -> Vec<Move<'a>> {
+    let mine = unfinished.iter().map(|entry| &entry.lease).filter(|lease| {
+        lease.owner.as_deref() == Some(view.me) && lease.checkpoint_owner.is_none() && !(view.holds)(&lease.shard_id)
+    });
+    mine.map(|lease| Move { lease, how: How::Take }).collect()
 }
 
 /// The rules among workers of Weir.

@@ -59,7 +59,7 @@ impl Fleet {
             ledger.observe(self.table.values().cloned().collect(), self.now);
         }
         for (me, ledger) in &self.workers {
-            let view = View { me, holds: |_: &str| true, duration: DURATION, now: self.now };
+            let view = View { me, holds: |_: &str| true, duration: DURATION, now: self.now, led: false };
             writes.extend(
                 self.ledgers[*ledger].plan(&view).into_iter().map(|plan| (me.clone(), plan.lease.clone(), plan.how)),
             );

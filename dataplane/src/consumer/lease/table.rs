@@ -15,8 +15,8 @@ use aws_sdk_dynamodb::{
         update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     },
     types::{
-        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ReturnValuesOnConditionCheckFailure,
-        ScalarAttributeType, TableStatus,
+        AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
+        ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TableStatus,
     },
 };
 use tokio::time::sleep;
@@ -24,8 +24,9 @@ use tokio::time::sleep;
 use super::{
     Lease, Load,
     item::{
-        self, CHECKPOINT, CHECKPOINT_OWNER, COUNTER, CPU, KEY, OWNER, PENDING, PENDING_STATE,
-        PENDING_SUB_SEQUENCE_NUMBER, RELEASED_BY, SUB_SEQUENCE_NUMBER, SWITCHES, THROUGHPUT,
+        self, CHECKPOINT, CHECKPOINT_OWNER, CHILDREN, COUNTER, CPU, ENDING_HASH_KEY, KEY, OWNER, PENDING,
+        PENDING_STATE, PENDING_SUB_SEQUENCE_NUMBER, RELEASED_BY, STARTING_HASH_KEY, SUB_SEQUENCE_NUMBER, SWITCHES,
+        THROUGHPUT,
     },
 };
 use crate::consumer::{
@@ -53,6 +54,8 @@ pub(crate) struct Change {
     pub(crate) pending: Option<Checkpoint>,
     /// What the shard costs now, if that is known.
     pub(crate) load: Option<Load>,
+    /// The shards that follow, at the end of a shard.
+    pub(crate) children: Vec<String>,
     /// Whether the owner lets go: to whom it is handed over, or to anybody.
     pub(crate) release: bool,
 }
@@ -195,6 +198,30 @@ impl Table {
         self.send(values(update, change), &advanced).await.map(|()| advanced)
     }
 
+    /// Adds its hash range to a lease that has none.
+    pub(crate) async fn describe(&self, shard_id: &str, (first, last): &(String, String)) -> Result<(), TableError> {
+        self.counts.add(Count::TableWrites, 1);
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key(KEY, item::string(shard_id))
+            .update_expression(format!("SET {STARTING_HASH_KEY} = :first, {ENDING_HASH_KEY} = :last"))
+            .condition_expression(format!("attribute_exists({KEY})"))
+            .expression_attribute_values(":first", item::string(first))
+            .expression_attribute_values(":last", item::string(last));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            // It was cleaned up in this moment.
+            Err(error)
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
     /// Removes the lease of a shard that no longer exists.
     pub(crate) async fn delete(&self, shard_id: &str) -> Result<(), TableError> {
         self.counts.add(Count::TableWrites, 1);
@@ -274,6 +301,9 @@ fn expression(change: &Change, handing_over: bool) -> String {
     if change.load.is_some() {
         sets += &format!(", {THROUGHPUT} = :throughput, {CPU} = :cpu");
     }
+    if !change.children.is_empty() {
+        sets += &format!(", {CHILDREN} = :children");
+    }
     match (change.release, handing_over) {
         (true, true) => removes.push(CHECKPOINT_OWNER),
         (true, false) => {
@@ -293,6 +323,9 @@ fn values(mut update: UpdateItemFluentBuilder, change: &Change) -> UpdateItemFlu
             .expression_attribute_values(":checkpoint", item::string(&checkpoint.to_string()))
             .expression_attribute_values(":sub", item::integer(checkpoint.sub_sequence_number()))
             .expression_attribute_values(":zero", item::integer(0));
+    }
+    if !change.children.is_empty() {
+        update = update.expression_attribute_values(":children", AttributeValue::Ss(change.children.clone()));
     }
     if let Some(pending) = &change.pending {
         update = update

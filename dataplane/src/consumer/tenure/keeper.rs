@@ -60,8 +60,12 @@ impl<'a> Keeper<'a> {
         let mut next = self.alive_at + interval;
         while done.run_until_cancelled(self.turn(next, wanted)).await.is_some() {
             next = Instant::now() + interval;
-            let change =
-                Change { checkpoint: self.news(), pending: self.pending_news(), load: self.load(), release: false };
+            let change = Change {
+                checkpoint: self.news(),
+                pending: self.pending_news(),
+                load: self.load(),
+                ..Change::default()
+            };
             match self.write(change).await {
                 Ok(()) => {}
                 Err(TableError::Requested(lease)) => {
@@ -126,15 +130,16 @@ impl<'a> Keeper<'a> {
     }
 
     async fn write_end(&mut self, end: &End) -> Result<(), TableError> {
-        let checkpoint = match end {
-            End::Halted => self.news(),
+        let (checkpoint, children) = match end {
+            End::Halted => (self.news(), Vec::new()),
             End::Shard(children) => {
                 // Before the end of the parent is known, or the children would have no lease if this worker died now.
                 shards::add_children(&self.workplace.table, children).await?;
-                Some(Checkpoint::ShardEnd)
+                let children = children.iter().map(|child| child.shard_id().to_owned()).collect();
+                (Some(Checkpoint::ShardEnd), children)
             }
         };
-        self.write(Change { checkpoint, release: true, ..Change::default() }).await
+        self.write(Change { checkpoint, children, release: true, ..Change::default() }).await
     }
 
     async fn write(&mut self, change: Change) -> Result<(), TableError> {

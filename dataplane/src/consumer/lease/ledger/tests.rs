@@ -14,7 +14,7 @@ fn lease(number: usize, owner: Option<&str>) -> Lease {
 }
 
 fn view<H: Fn(&str) -> bool>(me: &str, holds: H, now: Instant) -> View<'_, H> {
-    View { me, holds, duration: DURATION, now }
+    View { me, holds, duration: DURATION, now, led: false }
 }
 
 /// A table with workers that look at it once a second and stay alive.
@@ -190,4 +190,15 @@ fn a_child_waits_for_the_end_of_every_parent() {
     assert!(!ledger.parents_are_finished(&child));
     ledger.observe(vec![finished(1), child.clone()], Instant::now());
     assert!(ledger.parents_are_finished(&child), "the first parent's lease is gone, the second's is finished");
+}
+
+#[test]
+fn under_the_leader_of_a_kcl_3_only_what_is_assigned_is_taken() {
+    let (now, mut ledger) = (Instant::now(), Ledger::default());
+    let handed_over = Lease { checkpoint_owner: Some("kcl".to_owned()), ..lease(2, Some("weir/me")) };
+    ledger.observe(vec![lease(0, None), lease(1, Some("weir/me")), handed_over, lease(3, Some("kcl"))], now);
+    let led = View { led: true, ..view("weir/me", |_| false, now) };
+    let plan: Vec<_> = ledger.plan(&led).into_iter().map(|plan| plan.lease.shard_id.clone()).collect();
+    assert_eq!(plan, [lease(1, None).shard_id]);
+    assert_eq!(ledger.fleet(&View { led: true, ..view("weir/me", |_| true, now) }), (4, 2));
 }
