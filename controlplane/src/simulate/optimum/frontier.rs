@@ -1,4 +1,4 @@
-//! What is possible without knowing the future: shard-hours against refused load, for a family of policies.
+//! What is possible without knowing the future: shard-hours against throttled load, for a family of policies.
 //!
 //! Each policy of the family keeps some headroom above the highest demand of the last so many minutes, as far as it was
 //! known then, under the same limits as the optimum. No constants are shared with `decide`, so the lower envelope of the
@@ -6,6 +6,8 @@
 //! may find better points.
 
 use std::collections::VecDeque;
+
+use serde::Serialize;
 
 use super::limits::Limits;
 use crate::simulate::trace::{Bursts, Demand};
@@ -20,36 +22,30 @@ const HEADROOMS: [f64; 12] = [1.05, 1.15, 1.25, 1.35, 1.45, 1.6, 1.8, 2.0, 2.25,
 const DOWN_CALLS: [u32; 3] = [2, 4, 6];
 
 /// One policy of the family.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Point {
+    pub shard_hours: f64,
+    /// Share of the load that finds no room in the second in which it comes, in percent.
+    pub throttled_pct: f64,
     pub headroom: f64,
     pub lookback_minutes: usize,
     pub down_calls: u32,
-    pub shard_hours: f64,
-    /// Share of the load that comes in a second beyond what the shards take, in percent.
-    pub refused_pct: f64,
 }
 
-/// The policies of the family that no other beats in both respects, the cheapest first. `delay` is how many minutes old
-/// the newest known demand is.
+/// The policies of the family that no other beats in both respects, the cheapest first. Every policy sees the minute that
+/// has just ended. A shard takes `burst_s` seconds of its quota at once.
 #[must_use]
-pub fn frontier(demand: &Demand, bursts: Bursts, delay: usize, limits: &Limits) -> Vec<Point> {
+pub fn frontier(demand: &Demand, bursts: Bursts, burst_s: f64, limits: &Limits) -> Vec<Point> {
     let seconds: Vec<_> = demand.shards.iter().enumerate().map(|(minute, mean)| bursts.expand(minute, *mean)).collect();
     let mut points = Vec::new();
-    for lookback in LOOKBACKS {
-        let highest = trailing(&demand.shards, lookback, delay);
+    for lookback_minutes in LOOKBACKS {
+        let highest = trailing(&demand.shards, lookback_minutes);
         for headroom in HEADROOMS {
             for down_calls in DOWN_CALLS {
                 let counts = follow(&highest, headroom, down_calls, limits);
-                let hours = counts.iter().map(|count| f64::from(*count)).sum::<f64>() / 60.0;
-                let refused_pct = refused(&demand.shards, &seconds, &counts);
-                points.push(Point {
-                    headroom,
-                    lookback_minutes: lookback,
-                    down_calls,
-                    shard_hours: hours,
-                    refused_pct,
-                });
+                let shard_hours = counts.iter().map(|count| f64::from(*count)).sum::<f64>() / 60.0;
+                let throttled_pct = throttled(&demand.shards, &seconds, &counts, burst_s);
+                points.push(Point { shard_hours, throttled_pct, headroom, lookback_minutes, down_calls });
             }
         }
     }
@@ -57,11 +53,11 @@ pub fn frontier(demand: &Demand, bursts: Bursts, delay: usize, limits: &Limits) 
 }
 
 /// The highest demand of the minutes that are known at each minute.
-fn trailing(shards: &[f64], lookback: usize, delay: usize) -> Vec<f64> {
+fn trailing(shards: &[f64], lookback: usize) -> Vec<f64> {
     let mut highest: VecDeque<usize> = VecDeque::new();
     (0..shards.len())
         .map(|minute| {
-            if let Some(newest) = minute.checked_sub(delay + 1) {
+            if let Some(newest) = minute.checked_sub(1) {
                 while highest.back().is_some_and(|index| shards[*index] <= shards[newest]) {
                     highest.pop_back();
                 }
@@ -100,29 +96,35 @@ fn follow(highest: &[f64], headroom: f64, down_calls: u32, limits: &Limits) -> V
     counts
 }
 
-/// In percent.
-fn refused(shards: &[f64], seconds: &[[f64; 60]], counts: &[u32]) -> f64 {
-    let (mut refused, mut total) = (0.0, 0.0);
+/// In percent. What is refused comes again in seconds with room, and takes none from what is new.
+fn throttled(shards: &[f64], seconds: &[[f64; 60]], counts: &[u32], burst_s: f64) -> f64 {
+    let (mut throttled, mut total, mut spare) = (0.0, 0.0, f64::INFINITY);
     for ((demand, seconds), open) in shards.iter().zip(seconds).zip(counts) {
         total += demand;
         let open = f64::from(*open);
-        if demand * Bursts::HIGHEST > open {
-            refused += seconds.iter().map(|second| (second - open).max(0.0)).sum::<f64>() / seconds.len() as f64;
+        if demand * Bursts::HIGHEST <= open {
+            spare = f64::INFINITY;
+            continue;
+        }
+        for load in seconds {
+            let room = open + f64::min(spare, open * burst_s);
+            throttled += (load - room).max(0.0) / seconds.len() as f64;
+            spare = (room - load).max(0.0);
         }
     }
-    if total > 0.0 { 100.0 * refused / total } else { 0.0 }
+    if total > 0.0 { 100.0 * throttled / total } else { 0.0 }
 }
 
 fn envelope(mut points: Vec<Point>) -> Vec<Point> {
     points.sort_by(|one, other| {
-        (one.shard_hours, one.refused_pct)
-            .partial_cmp(&(other.shard_hours, other.refused_pct))
+        (one.shard_hours, one.throttled_pct)
+            .partial_cmp(&(other.shard_hours, other.throttled_pct))
             .unwrap_or(std::cmp::Ordering::Equal)
     });
     let mut least = f64::INFINITY;
     points.retain(|point| {
-        let better = point.refused_pct < least;
-        least = least.min(point.refused_pct);
+        let better = point.throttled_pct < least;
+        least = least.min(point.throttled_pct);
         better
     });
     points
@@ -136,19 +138,30 @@ mod tests {
     #[test]
     fn the_envelope_falls_from_cheap_to_safe() {
         let demand = Shape::FlashCrowd.trace(1_440, 1).demand("peak=12".parse().expect("a scale"), Gaps::Bridge);
-        let points = frontier(&demand, Bursts::new(1), 1, &Limits::default());
+        let points = frontier(&demand, Bursts::new(1), 1.0, &Limits::default());
         assert!(points.len() > 3, "{points:?}");
-        assert!(
-            points
-                .windows(2)
-                .all(|pair| { pair[0].shard_hours < pair[1].shard_hours && pair[0].refused_pct > pair[1].refused_pct })
-        );
+        assert!(points.windows(2).all(|pair| {
+            pair[0].shard_hours < pair[1].shard_hours && pair[0].throttled_pct > pair[1].throttled_pct
+        }));
     }
 
     #[test]
-    fn nothing_newer_than_the_delay_is_seen() {
-        let highest = trailing(&[1.0, 5.0, 2.0, 1.0, 1.0, 1.0], 2, 1);
-        assert_eq!(highest, [0.0, 0.0, 1.0, 5.0, 5.0, 2.0]);
+    fn the_minute_under_way_is_not_seen() {
+        let highest = trailing(&[1.0, 5.0, 2.0, 1.0, 1.0, 1.0], 2);
+        assert_eq!(highest, [0.0, 1.0, 5.0, 5.0, 2.0, 1.0]);
+    }
+
+    #[test]
+    fn a_burst_that_the_bucket_holds_is_not_throttled() {
+        let mut seconds = [1.0; 60];
+        (seconds[0], seconds[1], seconds[2]) = (0.0, 2.0, 2.0);
+        let throttled = |burst_s| throttled(&[1.0], &[seconds], &[1], burst_s) * 60.0 / 100.0;
+        assert!(
+            (throttled(0.0) - 2.0).abs() < 1e-9 && (throttled(1.0) - 1.0).abs() < 1e-9,
+            "{} {}",
+            throttled(0.0),
+            throttled(1.0)
+        );
     }
 
     #[test]

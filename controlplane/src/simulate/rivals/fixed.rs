@@ -1,6 +1,10 @@
 //! Counts that never change: what a person would have set who knew the load.
 
 use super::rival::Rival;
+use crate::simulate::trace::PEAK_QUANTILE;
+
+/// How full a person who sizes for the peak lets the shards and tasks become.
+const PEAK_USE: f64 = 0.75;
 
 /// Shards that a consumer task and a producer task work for, rounded to what both do in the simulated world's defaults.
 const SHARDS_PER_CONSUMER: f64 = 2.0;
@@ -19,9 +23,12 @@ impl Fixed {
         Self::of(demand.iter().sum::<f64>() / demand.len().max(1) as f64)
     }
 
-    /// For the highest minute.
+    /// For the minute that sets a trace's scale, at [`PEAK_USE`].
     pub(super) fn peak(demand: &[f64]) -> Self {
-        Self::of(demand.iter().copied().fold(0.0, f64::max))
+        let mut sorted = demand.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let rank = (PEAK_QUANTILE * sorted.len() as f64).ceil() as usize;
+        Self::of(sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default() / PEAK_USE)
     }
 
     fn of(demand: f64) -> Self {
@@ -43,9 +50,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_carry_the_mean_or_the_highest_minute() {
-        let demand = [0.5, 1.0, 9.3, 1.2];
+    fn counts_carry_the_mean_or_the_peak_with_a_quarter_free() {
+        let demand = [0.5, 1.0, 9.0, 1.5];
         assert_eq!(Fixed::mean(&demand), Fixed { shards: 3, producers: 1, consumers: 2 });
-        assert_eq!(Fixed::peak(&demand), Fixed { shards: 10, producers: 2, consumers: 5 });
+        assert_eq!(Fixed::peak(&demand), Fixed { shards: 12, producers: 2, consumers: 6 });
     }
 }

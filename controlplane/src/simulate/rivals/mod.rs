@@ -56,9 +56,9 @@ pub enum Kind {
     OnDemand,
     /// As many shards and tasks as the mean minute needs.
     StaticMean,
-    /// As many shards and tasks as the highest minute needs.
+    /// As many shards and tasks as the peak minute fills to three quarters.
     StaticPeak,
-    /// Shards for the highest minute, tasks by their CPU.
+    /// Shards as with [`Kind::StaticPeak`], tasks by their CPU.
     CpuTracking,
 }
 
