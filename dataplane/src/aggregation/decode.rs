@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
-use prost::encoding::{WireType, decode_key, decode_varint};
 
 use super::{
     DATA, DIGEST_BYTES, EXPLICIT_HASH_KEY_INDEX, EXPLICIT_HASH_KEY_TABLE, MAGIC, PARTITION_KEY_INDEX,
     PARTITION_KEY_TABLE, RECORDS, UserRecord,
+    wire::{Fields, Value},
 };
 
 /// The user records of an aggregated record, in order: a record's sub-sequence number is its place. `None` when `data`
@@ -24,20 +24,22 @@ pub fn decode(data: &Bytes) -> Option<Vec<UserRecord>> {
         return None;
     }
     let tables = Tables::read(message)?;
+    let mut records = Vec::with_capacity(tables.records);
     // Tables may follow the records that refer to them, hence the second pass.
-    Fields(message)
-        .filter_map(|field| match field {
-            Some((RECORDS, Value::Bytes(record))) => Some(tables.resolve(data, record)),
-            Some(_) => None,
-            None => Some(None),
-        })
-        .collect()
+    for field in Fields(message) {
+        if let (RECORDS, Value::Bytes(record)) = field? {
+            records.push(tables.resolve(data, record)?);
+        }
+    }
+    Some(records)
 }
 
 #[derive(Default)]
 struct Tables {
     partition_keys: Vec<Arc<str>>,
     explicit_hash_keys: Vec<Arc<str>>,
+    /// How many records there are.
+    records: usize,
 }
 
 impl Tables {
@@ -47,6 +49,7 @@ impl Tables {
             match field? {
                 (PARTITION_KEY_TABLE, Value::Bytes(key)) => tables.partition_keys.push(text(key)?),
                 (EXPLICIT_HASH_KEY_TABLE, Value::Bytes(key)) => tables.explicit_hash_keys.push(text(key)?),
+                (RECORDS, Value::Bytes(_)) => tables.records += 1,
                 (PARTITION_KEY_TABLE | EXPLICIT_HASH_KEY_TABLE | RECORDS, Value::Number(_) | Value::Fixed) => {
                     return None;
                 }
@@ -82,51 +85,4 @@ fn entry(table: &[Arc<str>], index: u64) -> Option<Arc<str>> {
 
 fn text(bytes: &[u8]) -> Option<Arc<str>> {
     std::str::from_utf8(bytes).ok().map(Arc::from)
-}
-
-/// The fields of a protobuf message. Yields `None`, and nothing after it, where the message is broken.
-struct Fields<'a>(&'a [u8]);
-
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-    /// Four or eight bytes, which no field of this message is.
-    Fixed,
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Option<(u32, Value<'a>)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let field = read_field(&mut self.0);
-        if field.is_none() {
-            self.0 = &[];
-        }
-        Some(field)
-    }
-}
-
-fn read_field<'a>(message: &mut &'a [u8]) -> Option<(u32, Value<'a>)> {
-    let (field, wire_type) = decode_key(message).ok()?;
-    let value = match wire_type {
-        WireType::Varint => Value::Number(decode_varint(message).ok()?),
-        WireType::LengthDelimited => {
-            let length = decode_varint(message).ok()?;
-            Value::Bytes(take(message, usize::try_from(length).ok()?)?)
-        }
-        WireType::SixtyFourBit => take(message, 8).map(|_| Value::Fixed)?,
-        WireType::ThirtyTwoBit => take(message, 4).map(|_| Value::Fixed)?,
-        // Groups were never part of this message.
-        WireType::StartGroup | WireType::EndGroup => return None,
-    };
-    Some((field, value))
-}
-
-fn take<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (taken, rest) = message.split_at_checked(length)?;
-    *message = rest;
-    Some(taken)
 }

@@ -4,6 +4,8 @@ use std::{fmt, num::ParseIntError, str::FromStr};
 
 use md5::{Digest, Md5};
 
+use super::md5::digests;
+
 /// A point of the hash key range 0..2^128.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HashKey(pub u128);
@@ -13,6 +15,13 @@ impl HashKey {
     #[must_use]
     pub fn of(partition_key: &str) -> Self {
         Self(u128::from_be_bytes(Md5::digest(partition_key).into()))
+    }
+
+    /// The hash keys of many partition keys, computed together.
+    #[must_use]
+    pub fn of_all(partition_keys: &[&str]) -> Vec<Self> {
+        let keys: Vec<_> = partition_keys.iter().map(|key| key.as_bytes()).collect();
+        digests(&keys).into_iter().map(|digest| Self(u128::from_be_bytes(digest))).collect()
     }
 }
 

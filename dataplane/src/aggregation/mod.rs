@@ -21,6 +21,8 @@
 mod decode;
 mod encode;
 mod hash_key;
+mod md5;
+mod wire;
 
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ use bytes::Bytes;
 pub use decode::decode;
 pub use encode::{Aggregate, KinesisRecord};
 pub use hash_key::HashKey;
+pub use md5::digests;
 
 /// What every aggregated record begins with.
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];

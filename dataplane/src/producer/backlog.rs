@@ -14,16 +14,13 @@ use super::{
     pack::{Parcel, Place},
     route::ShardMap,
 };
-use crate::aggregation::{HashKey, KinesisRecord};
+use crate::aggregation::{Aggregate, HashKey, KinesisRecord};
 
 /// Quota of PutRecords.
 const REQUEST_RECORDS_MAX: usize = 500;
 
 /// Quota of PutRecords: data and partition keys together.
 const REQUEST_BYTES_MAX: usize = 10 << 20;
-
-/// Most bytes of a partition key: 256 characters of UTF-8.
-const PARTITION_KEY_BYTES_MAX: usize = 4 * 256;
 
 /// A parcel on its way.
 #[derive(Debug)]
@@ -37,6 +34,13 @@ pub(crate) struct Shipment {
     pub(crate) shard_id: Arc<str>,
     /// Where it goes in the hash range.
     pub(crate) hash: HashKey,
+}
+
+/// A parcel that goes next.
+struct Choice {
+    parcel: Parcel,
+    shard_id: Arc<str>,
+    hash: HashKey,
 }
 
 /// Parcels by shard. Those that may go anywhere have a queue of their own.
@@ -109,19 +113,28 @@ impl Backlog {
 
     /// The next request: at most 500 records, at most [`REQUEST_BYTES_MAX`], in turn over the shards that are open.
     pub(crate) fn next_request(&mut self, now: Instant) -> Vec<Shipment> {
-        let (mut request, mut bytes, mut passed_over) = (Vec::new(), 0, 0);
-        while passed_over < self.lanes.len() && request.len() < REQUEST_RECORDS_MAX {
+        let (mut chosen, mut bytes, mut passed_over) = (Vec::new(), 0, 0);
+        while passed_over < self.lanes.len() && chosen.len() < REQUEST_RECORDS_MAX {
             self.turn = (self.turn + 1) % self.lanes.len();
-            match self.next_shipment(self.turn, REQUEST_BYTES_MAX - bytes, request.is_empty(), now) {
-                Some(shipment) => {
-                    bytes += shipment_bytes(&shipment).min(REQUEST_BYTES_MAX - bytes);
-                    request.push(shipment);
+            match self.next_parcel(self.turn, REQUEST_BYTES_MAX - bytes, chosen.is_empty(), now) {
+                Some(choice) => {
+                    bytes += request_bytes(&choice.parcel).min(REQUEST_BYTES_MAX - bytes);
+                    chosen.push(choice);
                     passed_over = 0;
                 }
                 None => passed_over += 1,
             }
         }
-        request
+        let aggregates: Vec<_> = chosen.iter().map(|choice| (&choice.parcel.aggregate, choice.hash)).collect();
+        let records = Aggregate::finish_all(&aggregates);
+        let ship = |(Choice { parcel, shard_id, hash }, record): (Choice, KinesisRecord)| Shipment {
+            record_bytes: record.data.len(),
+            parcel,
+            record,
+            shard_id,
+            hash,
+        };
+        chosen.into_iter().zip(records).map(ship).collect()
     }
 
     /// Takes note of an answer to records for this shard.
@@ -179,16 +192,16 @@ impl Backlog {
         }
     }
 
-    /// The older of the first parcel for this shard and the first that may go anywhere, if the shard and the request
+    /// Takes the older of the first parcel for this shard and the first that may go anywhere, if the shard and the request
     /// have room for it. The first parcel of a request always fits.
-    fn next_shipment(&mut self, position: usize, room: usize, first: bool, now: Instant) -> Option<Shipment> {
+    fn next_parcel(&mut self, position: usize, room: usize, first: bool, now: Instant) -> Option<Choice> {
         let (shard, lane) = (&self.map.shards()[position], &mut self.lanes[position]);
         let own_is_older = match (lane.parcels.front(), self.anywhere.front()) {
             (Some(own), Some(any)) => own.since <= any.since,
             (own, _) => own.is_some(),
         };
         let queue = if own_is_older { &mut lane.parcels } else { &mut self.anywhere };
-        let bytes = queue.front()?.aggregate.bytes_max() + PARTITION_KEY_BYTES_MAX;
+        let bytes = request_bytes(queue.front()?);
         if (bytes > room && !first) || !lane.gate.admits(now) {
             return None;
         }
@@ -199,16 +212,15 @@ impl Backlog {
             Place::At(hash) => hash,
             Place::Anywhere => shard.any_hash(&mut self.random),
         };
-        let record = parcel.aggregate.finish(hash);
-        let shipment = Shipment { record_bytes: record.data.len(), record, parcel, shard_id: shard.id.clone(), hash };
-        lane.gate.sent(shipment_bytes(&shipment), now);
-        Some(shipment)
+        lane.gate.sent(bytes, now);
+        Some(Choice { parcel, shard_id: shard.id.clone(), hash })
     }
 }
 
-/// What a record counts against the quotas of a request and of a shard.
-fn shipment_bytes(shipment: &Shipment) -> usize {
-    shipment.record.partition_key.len() + shipment.record_bytes
+/// What a parcel counts at most against the quotas of a request and of a shard. The encoded table of keys, in what an
+/// aggregate measures, is larger than the one key that a single record travels with.
+fn request_bytes(parcel: &Parcel) -> usize {
+    parcel.aggregate.bytes_max() + 1
 }
 
 #[cfg(test)]

@@ -50,13 +50,18 @@ impl Buckets {
         HashKey(hash.0 & !(u128::MAX >> self.bits))
     }
 
-    /// Where a record goes.
-    pub(crate) fn place(self, record: &Incoming<'_>) -> Place {
-        match (record.explicit_hash_key, record.partition_key) {
+    /// Where each record goes.
+    pub(crate) fn places(self, records: &[Incoming<'_>]) -> Vec<Place> {
+        let by_key = |record: &Incoming<'_>| record.explicit_hash_key.is_none();
+        let keys: Vec<_> =
+            records.iter().filter(|record| by_key(record)).filter_map(|record| record.partition_key).collect();
+        let mut hashes = HashKey::of_all(&keys).into_iter();
+        let place = |record: &Incoming<'_>| match (record.explicit_hash_key, record.partition_key) {
             (Some(hash), _) => Place::At(hash),
-            (None, Some(key)) => Place::At(self.pin(HashKey::of(key))),
+            (None, Some(_)) => hashes.next().map_or(Place::Anywhere, |hash| Place::At(self.pin(hash))),
             (None, None) => Place::Anywhere,
-        }
+        };
+        records.iter().map(place).collect()
     }
 
     /// Whether so many shards get about as much as each other.

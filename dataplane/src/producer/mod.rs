@@ -16,6 +16,8 @@ mod pack;
 mod pipeline;
 mod receipt;
 mod record_size;
+#[cfg(test)]
+mod resharding;
 mod route;
 mod send;
 mod settings;

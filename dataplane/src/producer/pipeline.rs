@@ -93,7 +93,7 @@ impl Pipeline {
         let (receipt, tickets) = receipt::issue(records.len());
         let reservation = reserved.ok_or(Full)?;
         // Hashing is done before the packer is locked.
-        let places: Vec<_> = records.iter().map(|record| self.buckets.place(record)).collect();
+        let places = self.buckets.places(records);
         self.pack(records.iter().zip(places).zip(tickets), reservation, now);
         Ok(receipt)
     }
