@@ -168,6 +168,7 @@ fn roles_may_do_what_is_reviewed_here() {
             "[kinesis:DescribeStreamConsumer, kinesis:SubscribeToShard]",
             "cloudwatch:PutMetricData",
             "[dynamodb:DeleteItem, dynamodb:DescribeTable, dynamodb:GetItem, dynamodb:PutItem, dynamodb:Scan, dynamodb:UpdateItem]",
+            "[dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:PutItem]",
             "kms:Decrypt",
         ],
         "ControlPlaneRole": [
@@ -206,7 +207,7 @@ fn tasks_get_the_settings_that_they_know() {
     {
         "ConsumerTask": "WEIR_STREAM WEIR_APPLICATION WEIR_PROCESSOR WEIR_CONSUMER_ARN",
         "ControlPlaneTask": "WEIR_STREAM WEIR_DEPLOYMENT WEIR_APPLICATION WEIR_CONTROL_TABLE WEIR_CLUSTER WEIR_PRODUCER_SERVICE WEIR_CONSUMER_SERVICE WEIR_TICK",
-        "ProducerTask": "WEIR_STREAM",
+        "ProducerTask": "WEIR_STREAM WEIR_BEHIND_BALANCER",
     }
     "#);
 }

@@ -3,10 +3,12 @@
 mod delivery;
 mod exec;
 mod fan_out;
+mod faults;
 mod handover;
 mod hostile;
 mod ingest;
 mod kcl;
 mod processors;
+mod proxy;
 mod terms;
 mod world;

@@ -1,7 +1,7 @@
 //! A stream on an endpoint of its own, with producers and consumers of this process on it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::SocketAddr,
     pin::Pin,
@@ -11,6 +11,7 @@ use std::{
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kinesis::{
     config::Credentials,
     types::{ShardIteratorType, StreamDescriptionSummary, StreamStatus},
@@ -44,6 +45,8 @@ pub(crate) struct World {
     _cloud: LocalCloud,
     _directory: TempDir,
     sdk: SdkConfig,
+    pub(crate) endpoint_url: String,
+    pub(crate) region: String,
     pub(crate) kinesis: aws_sdk_kinesis::Client,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     http: Client<HttpConnector, Full<Bytes>>,
@@ -139,7 +142,7 @@ impl World {
         let region = settings.region.clone();
         let cloud = LocalCloud::start(settings).await.unwrap();
         let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(Region::new(region))
+            .region(Region::new(region.clone()))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .endpoint_url(cloud.endpoint_url())
             .load()
@@ -147,12 +150,28 @@ impl World {
         let kinesis = aws_sdk_kinesis::Client::new(&sdk);
         let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
         let http = Client::builder(TokioExecutor::new()).build_http();
-        Self { _cloud: cloud, _directory: directory, sdk, kinesis, dynamodb, http }
+        let endpoint_url = cloud.endpoint_url().to_owned();
+        Self { endpoint_url, region, _cloud: cloud, _directory: directory, sdk, kinesis, dynamodb, http }
     }
 
     pub(crate) async fn reshard(&self, shards: i32) {
         let update = self.kinesis.update_shard_count().stream_name(STREAM).target_shard_count(shards);
         update.scaling_type(aws_sdk_kinesis::types::ScalingType::UniformScaling).send().await.unwrap();
+    }
+
+    /// The owners of the leases that are not finished.
+    pub(crate) async fn owners(&self) -> BTreeSet<String> {
+        let scan = self.dynamodb.scan().table_name(APPLICATION).consistent_read(true).send().await.unwrap();
+        let end = |value: &AttributeValue| value.as_s().is_ok_and(|value| value == "SHARD_END");
+        let unfinished = scan.items().iter().filter(|item| !item.get("checkpoint").is_some_and(end));
+        unfinished.filter_map(|item| item.get("leaseOwner")?.as_s().ok().cloned()).collect()
+    }
+
+    /// The sequence number that the only lease is checkpointed at.
+    pub(crate) async fn checkpoint(&self) -> Option<String> {
+        self.lease_attribute("checkpoint")
+            .await
+            .filter(|checkpoint| checkpoint.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
     /// A string attribute of the only lease.
