@@ -48,6 +48,9 @@ fn every_score_follows_from_the_timeline_that_is_written_out() {
     let names: Vec<_> = policies.iter().map(|policy| policy["name"].as_str().expect("a name")).collect();
     assert_eq!(names, ["weir", "optimum", "substation", "on-demand"]);
     assert!(policies[0]["optimum_shard_hours"].as_f64() <= policies[0]["shard_hours"].as_f64());
+    let frontier = document["frontier"].as_array().expect("a frontier");
+    assert!(frontier.iter().all(|point| point["shard_hours"].is_f64() && point["throttled_pct"].is_f64()));
+    assert!(frontier.len() > 1);
     for policy in policies {
         check(&document, policy);
         let medians = Score::NAMES.iter().map(|name| policy[*name].as_f64().expect("a number"));

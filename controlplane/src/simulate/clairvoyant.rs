@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Contender, Metrics, Physics, Scene,
-    optimum::{Limits, Optimum, TaskLimits, TaskOptimum, optimum, tasks},
+    optimum::{Limits, Optimum, Point, TaskLimits, TaskOptimum, frontier, optimum, tasks},
     world::duration,
 };
 use crate::{
@@ -35,19 +35,7 @@ impl Clairvoyant {
     pub fn plan(scene: &Scene, policy: &Policy, seed: u64) -> Self {
         let Scene { physics, demand, .. } = scene;
         let needs = needs(scene, seed);
-        let limits = Limits {
-            min: policy.stream.min_shards.0,
-            max: policy.stream.max_shards.0,
-            start: physics.shards_at_start,
-            calls: physics.daily_reshards,
-            // It looks only every so often.
-            reshard_s: [
-                physics.reshard_base_s + f64::from(physics.tick_s),
-                physics.reshard_round_s,
-                physics.reshard_operation_s[1],
-            ],
-            ..Limits::default()
-        };
+        let limits = limits(physics, policy);
         let shards = optimum(&needs, &limits);
         let task_limits = TaskLimits {
             min: policy.consumer.min_tasks.0,
@@ -84,6 +72,31 @@ impl Clairvoyant {
         let (_, to) = *self.calls.last().filter(|(at, _)| *at <= second)?;
         let from = seen.stream.open_shards?.value;
         Some(Action::UpdateShardCount { stream: seen.stream.name.clone(), from, to: ShardCount(to) })
+    }
+}
+
+/// What policies of a simple family need and throttle in a scene, who know no more of the load than Weir does.
+#[must_use]
+pub fn same_information(scene: &Scene, policy: &Policy, seed: u64) -> Vec<Point> {
+    let Scene { physics, demand, .. } = scene;
+    let seconds: Vec<_> =
+        (0..).zip(&demand.shards).map(|(minute, mean)| physics.seconds(seed, minute, *mean)).collect();
+    frontier(demand, &seconds, physics.shard_burst_s, &limits(physics, policy))
+}
+
+fn limits(physics: &Physics, policy: &Policy) -> Limits {
+    Limits {
+        min: policy.stream.min_shards.0,
+        max: policy.stream.max_shards.0,
+        start: physics.shards_at_start,
+        calls: physics.daily_reshards,
+        // It looks only every so often.
+        reshard_s: [
+            physics.reshard_base_s + f64::from(physics.tick_s),
+            physics.reshard_round_s,
+            physics.reshard_operation_s[1],
+        ],
+        ..Limits::default()
     }
 }
 

@@ -24,7 +24,7 @@ pub mod trace;
 mod weir;
 mod world;
 
-pub use clairvoyant::{Clairvoyant, NAME as OPTIMUM};
+pub use clairvoyant::{Clairvoyant, NAME as OPTIMUM, same_information};
 pub use compare::{Comparison, Maker, Outcome};
 pub use contender::{Contender, Setup};
 pub use faults::{Fault, Faults, UnknownFault};

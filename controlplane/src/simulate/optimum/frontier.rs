@@ -33,10 +33,9 @@ pub struct Point {
 }
 
 /// The policies of the family that no other beats in both respects, the cheapest first. Every policy sees the minute that
-/// has just ended. A shard takes `burst_s` seconds of its quota at once.
+/// has just ended. `seconds` are those of each minute; a shard takes `burst_s` seconds of its quota at once.
 #[must_use]
-pub fn frontier(demand: &Demand, bursts: Bursts, burst_s: f64, limits: &Limits) -> Vec<Point> {
-    let seconds: Vec<_> = demand.shards.iter().enumerate().map(|(minute, mean)| bursts.expand(minute, *mean)).collect();
+pub fn frontier(demand: &Demand, seconds: &[[f64; 60]], burst_s: f64, limits: &Limits) -> Vec<Point> {
     let mut points = Vec::new();
     for lookback_minutes in LOOKBACKS {
         let highest = trailing(&demand.shards, lookback_minutes);
@@ -44,7 +43,7 @@ pub fn frontier(demand: &Demand, bursts: Bursts, burst_s: f64, limits: &Limits) 
             for down_calls in DOWN_CALLS {
                 let counts = follow(&highest, headroom, down_calls, limits);
                 let shard_hours = counts.iter().map(|count| f64::from(*count)).sum::<f64>() / 60.0;
-                let throttled_pct = throttled(&demand.shards, &seconds, &counts, burst_s);
+                let throttled_pct = throttled(&demand.shards, seconds, &counts, burst_s);
                 points.push(Point { shard_hours, throttled_pct, headroom, lookback_minutes, down_calls });
             }
         }
@@ -138,7 +137,9 @@ mod tests {
     #[test]
     fn the_envelope_falls_from_cheap_to_safe() {
         let demand = Shape::FlashCrowd.trace(1_440, 1).demand("peak=12".parse().expect("a scale"), Gaps::Bridge);
-        let points = frontier(&demand, Bursts::new(1), 1.0, &Limits::default());
+        let bursts = Bursts::new(1);
+        let seconds: Vec<_> = (0..).zip(&demand.shards).map(|(minute, mean)| bursts.expand(minute, *mean)).collect();
+        let points = frontier(&demand, &seconds, 1.0, &Limits::default());
         assert!(points.len() > 3, "{points:?}");
         assert!(points.windows(2).all(|pair| {
             pair[0].shard_hours < pair[1].shard_hours && pair[0].throttled_pct > pair[1].throttled_pct

@@ -1,6 +1,6 @@
 //! What `ctl simulate` writes as JSON: every score, and the timelines they are made of.
 
-use controlplane::simulate::{Fault, Outcome, Physics, prices::Prices};
+use controlplane::simulate::{Fault, Outcome, Physics, optimum::Point, prices::Prices};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -19,12 +19,14 @@ pub(in crate::commands) struct Document {
     pub(super) faults: Vec<&'static str>,
     pub(super) lag_objective_s: f64,
     pub(super) policies: Vec<Outcome>,
+    /// What simple policies reach that know no more than Weir: where one of these is better, `decide` can be.
+    pub(super) frontier: Vec<Point>,
     prices: Prices,
     physics: Physics,
 }
 
 impl Document {
-    pub(super) fn new(request: &Request, policies: Vec<Outcome>) -> Self {
+    pub(super) fn new(request: &Request, policies: Vec<Outcome>, frontier: Vec<Point>) -> Self {
         let faults = Fault::ALL.into_iter().filter(|fault| request.scene.faults.have(*fault)).map(Fault::name);
         Self {
             version: 1,
@@ -36,6 +38,7 @@ impl Document {
             faults: faults.collect(),
             lag_objective_s: request.terms.lag_objective_s,
             policies,
+            frontier,
             prices: request.terms.prices.clone(),
             physics: request.terms.physics.clone(),
         }

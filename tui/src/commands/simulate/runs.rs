@@ -13,7 +13,8 @@ use clap::Args as ClapArgs;
 use controlplane::{
     policy::Policy,
     simulate::{
-        Clairvoyant, Comparison, Fault, Faults, Maker, Physics, Scene, Skew, Terms, Weir, prices::Prices, rivals::Kind,
+        Clairvoyant, Comparison, Fault, Faults, Maker, Physics, Scene, Skew, Terms, Weir, optimum::Point,
+        prices::Prices, rivals::Kind, same_information,
     },
 };
 
@@ -106,6 +107,12 @@ impl Request {
         let (_, policy) = self.policies.first().filter(|_| self.optimum)?;
         Some(Clairvoyant::plan(&self.scene, policy, 1))
     }
+
+    /// What is possible within the same bounds without knowing the load beforehand.
+    fn frontier(&self) -> Vec<Point> {
+        let policy = self.policies.first().filter(|_| self.optimum);
+        policy.map_or_else(Vec::new, |(_, policy)| same_information(&self.scene, policy, 1))
+    }
 }
 
 /// Does work that takes all cores away from the runtime's threads, and answers nothing when the person interrupts it.
@@ -147,5 +154,5 @@ pub(super) fn compare(request: &Request, stopped: &AtomicBool) -> Option<Documen
         progress.reached(done as u64);
         !stopped.load(Ordering::Relaxed)
     })?;
-    Some(Document::new(request, outcomes))
+    Some(Document::new(request, outcomes, request.frontier()))
 }

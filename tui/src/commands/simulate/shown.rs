@@ -27,7 +27,25 @@ pub(super) fn text(document: &Document) -> String {
     for outcome in &document.policies {
         table.row(cells(outcome).each_ref().map(String::as_str));
     }
-    format!("{}\n\n{table}", heading(document))
+    format!("{}\n\n{table}{}", heading(document), frontier(document))
+}
+
+/// How the first policy stands against simple ones that see what it sees.
+fn frontier(document: &Document) -> String {
+    let Some(Outcome { name, score, .. }) = document.policies.first().filter(|_| !document.frontier.is_empty()) else {
+        return String::new();
+    };
+    // The cheapest come first, and the more they cost the less they throttle.
+    let as_good = document.frontier.iter().find(|point| point.throttled_pct <= score.throttled_pct);
+    let found = match as_good {
+        Some(point) => format!(
+            "the cheapest that throttles no more than {name} needs {:.0} shard-hours ({:.2} times as many)",
+            point.shard_hours,
+            point.shard_hours / score.shard_hours
+        ),
+        None => format!("none throttles as little as {name}"),
+    };
+    format!("\nOf simple policies that know no more of the load, {found}.\n")
 }
 
 fn heading(document: &Document) -> String {
