@@ -16,6 +16,9 @@ use crate::{
     units::{Fraction, Millis, RecordsPerSecond, TaskCount},
 };
 
+/// What a division of whole leases may lose.
+const ROUNDING: f64 = 1e-9;
+
 /// Below this busy share a processing rate says nothing about what a task could do.
 const BUSY_MIN: f64 = 0.02;
 
@@ -163,8 +166,7 @@ impl Model {
         let running = self.tasks.running;
         let tasks = TaskCount(running);
         let mut needs = Vec::new();
-        if let (Some(exact), Some(busy)) = (self.by_rate(policy.target_busy), self.busy) {
-            let need = Need::within_tolerance(running, exact);
+        if let Some((need, busy)) = self.by_rate(policy.target_busy).zip(self.busy) {
             let flow = self.required.map(|rate| format!(" for {}", RecordsPerSecond(rate))).unwrap_or_default();
             let (busy, target) = (Fraction(busy), policy.target_busy);
             needs.push((need, format!("{busy} busy with {tasks}; {target} busy{flow} needs {}", need.up)));
@@ -184,15 +186,26 @@ impl Model {
     }
 
     /// DS2's model: tasks so that the required rate keeps each busy for the target share of its time, where a task's true
-    /// rate is what it processes per busy second.
-    fn by_rate(&self, target: Fraction) -> Option<f64> {
-        let running = f64::from(self.tasks.running);
+    /// rate is what it processes per busy second. Leases are whole, so it is the task with most of them that must keep up.
+    fn by_rate(&self, target: Fraction) -> Option<Need> {
+        let running = self.tasks.running;
         let busy = self.busy?;
         let growth = match (self.required, self.processed) {
             (Some(required), Some(processed)) if processed > 0.0 && busy > BUSY_MIN => required / processed,
             _ => 1.0,
         };
-        Some(running * busy * growth / target.0)
+        let busy = busy * growth;
+        let Some(leases) = self.leases.filter(|leases| *leases > 0 && running > 0) else {
+            return Some(Need::within_tolerance(running, f64::from(running) * busy / target.0));
+        };
+        let lease = busy / f64::from(leases.div_ceil(running));
+        let each = if lease > 0.0 { (target.0 / lease + ROUNDING) as u32 } else { leases };
+        let enough = match each.min(leases) {
+            0 => whole(f64::from(leases) * lease / target.0),
+            each => leases.div_ceil(each),
+        };
+        let busy_enough = busy <= target.0 * (1.0 + tasks::TOLERANCE);
+        Some(Need { up: if busy_enough { enough.min(running) } else { enough }, down: enough })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A load within this of its target asks for no change of the task count (the Kubernetes HPA's tolerance).
-const TOLERANCE: f64 = 0.1;
+pub(super) const TOLERANCE: f64 = 0.1;
 
 /// The fewest tasks that a step up may add, where doubling would be less (the Kubernetes HPA's default policy).
 const STEP_UP_MIN: u32 = 4;
