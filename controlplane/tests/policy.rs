@@ -51,7 +51,7 @@ fn the_schema_knows_every_key_with_its_default_and_range() {
     let stream = &schema["properties"]["stream"]["properties"];
     assert_eq!(stream["min_shards"]["minimum"], 1);
     assert_eq!(stream["min_shards"]["default"], 1);
-    assert_eq!(stream["target_utilization"]["default"], "70 %");
+    assert_eq!(stream["target_utilization"]["default"], "80 %");
     assert_eq!(schema["properties"]["producer"]["properties"]["target_records"]["anyOf"][0]["const"], "off");
     let printed: toml::Table = Policy::default().to_toml().parse().unwrap();
     assert_eq!(schema["properties"]["schedule"]["items"]["required"], serde_json::json!(["name", "cron"]));

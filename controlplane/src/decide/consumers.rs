@@ -54,7 +54,10 @@ fn conclude(
         return (Hold::new("the counts of the consumer service are not known").verdict(), None);
     };
     inputs.push(input("tasks", &TaskCount(tasks.running)));
-    let model = Model::of(&policy.consumer, seen, tasks, inputs);
+    let mut model = Model::of(&policy.consumer, seen, tasks, inputs);
+    if policy.stream.follow_time_of_day {
+        model.growth = history.memory.season.growth(now);
+    }
     let bounds = policy.consumer.min_tasks.0..=policy.consumer.max_tasks.0;
     if model.is_blind() && bounds.contains(&tasks.desired) {
         let reason = "what the consumers do is not known: no report and no metric has it";
@@ -96,6 +99,8 @@ struct Model {
     /// User records per second that should be processed: what is offered, and what waits over the drain time. Where the
     /// producers are not ours, what is processed stands for what is offered: CloudWatch counts aggregated records.
     required: Option<f64>,
+    /// How many times as much the time of day lets expect soon.
+    growth: f64,
     processed: Option<f64>,
     leases: Option<u32>,
 }
@@ -124,6 +129,7 @@ impl Model {
             cpu: known(seen.consumer.cpu),
             lag: load.lag.map(|lag| lag.value),
             required: offered.map(|rate| rate + drain),
+            growth: 1.0,
             processed,
             leases: leases.map(|leases| leases.0),
         }
@@ -194,7 +200,7 @@ impl Model {
             (Some(required), Some(processed)) if processed > 0.0 && busy > BUSY_MIN => required / processed,
             _ => 1.0,
         };
-        let busy = busy * growth;
+        let busy = busy * growth.max(self.growth);
         let Some(leases) = self.leases.filter(|leases| *leases > 0 && running > 0) else {
             return Some(Need::within_tolerance(running, f64::from(running) * busy / target.0));
         };

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Input, RuleReport, Tick, Verdict, after, input, tasks};
+use super::{Input, RuleReport, Season, Tick, Verdict, after, demand::Demand, input, tasks};
 use crate::{
     policy::{Policy, Schedule},
     units::{Millis, ShardCount, TaskCount},
@@ -55,6 +55,15 @@ pub(super) fn rule(tick: &Tick<'_>) -> (Floors, Option<RuleReport>) {
 }
 
 impl Floors {
+    /// Adds what the time of day asks for, and notes this tick's demand for days to come.
+    pub(super) fn learn(&mut self, season: &mut Season, tick: &Tick<'_>) {
+        if let Some(demand) = Demand::of(&tick.seen.load) {
+            season.note(demand.shards, tick.now);
+        }
+        let learned = season.floor(tick.now);
+        self.shards = self.shards.take().into_iter().chain(learned).max_by_key(|floor| floor.count);
+    }
+
     fn raise(&mut self, schedule: &Schedule) {
         let higher = |floor: &mut Option<Floor>, count: Option<u32>| {
             if let Some(count) = count.filter(|count| floor.as_ref().is_none_or(|floor| floor.count < *count)) {

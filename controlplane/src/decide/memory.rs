@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, ActionResult, Service, drift::Owned, history::elapsed};
+use super::{Action, ActionResult, Season, Service, drift::Owned, history::elapsed};
 use crate::{
     observe::{KeyRange, LoadObservation},
     units::{Fraction, Millis},
@@ -28,6 +28,8 @@ pub struct Memory {
     /// The split that the last decision asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_split: Option<Split>,
+    /// What the stream took at each time of the last days.
+    pub season: Season,
     pub shards: Owned,
     pub producers: Owned,
     pub consumers: Owned,

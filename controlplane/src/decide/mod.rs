@@ -14,6 +14,7 @@ mod hot_shard;
 mod layout;
 mod memory;
 mod producers;
+mod season;
 mod shards;
 mod steer;
 mod tasks;
@@ -28,6 +29,7 @@ pub use effect::{Effect, Trial};
 pub use evidence::{ColdPair, Heat};
 pub use history::{Asked, History, Refusal, Track, after, elapsed};
 pub use memory::{Memory, Split};
+pub use season::Season;
 
 use jiff::Timestamp;
 
@@ -66,7 +68,10 @@ pub fn decide(policy: &Policy, seen: &Observation, history: &History, now: Times
     history.tick(now);
     history.reshards = history.reshards_before(now);
     history.memory.forget(&seen.load, now);
-    let (floors, schedule) = floors::rule(tick);
+    let (mut floors, schedule) = floors::rule(tick);
+    if policy.stream.follow_time_of_day {
+        floors.learn(&mut history.memory.season, tick);
+    }
     let lowest = floors.shards.as_ref().map_or(0, |floor| floor.count).max(policy.stream.min_shards.0);
     let hot = hot_shard::find(tick);
     let shards = shards::rule(tick, &hot, floors.shards, &mut history);

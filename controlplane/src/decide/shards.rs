@@ -1,7 +1,7 @@
 //! The shard rule: as many shards as carry the demand at the target utilisation.
 
 use super::{
-    Action, Input, RuleReport, Ruled, Tick, Verdict,
+    Action, Input, RuleReport, Ruled, Season, Tick, Verdict,
     demand::{Demand, is_throttled, throttled_share, whole},
     effect::Sight,
     floors::Floor,
@@ -14,7 +14,7 @@ use crate::{
     limits::DAILY_RESHARDS,
     observe::ShardLoad,
     policy::{Direction, GuardPolicy},
-    units::{Fraction, ShardCount},
+    units::{Fraction, Millis, ShardCount},
 };
 
 /// Going down must leave this much of the target free, or the next ripple would bring the shards back.
@@ -79,6 +79,7 @@ fn conclude(
         history.memory.shards.look(open.0, now);
     }
     let (wish, urgent) = history.memory.shards.answer(wish, &history.shards, inputs, now);
+    let (wish, stabilization) = foreseen(tick, wish, &history.memory.season);
     let (rate, short) = (demand.map_or(0.0, |demand| demand.accepted), is_throttled(&seen.load) == Some(true));
     let sight = Sight { count: open.0, rate, short: short && demand.is_some(), settled: active };
     history.shards.effect.look(sight, now);
@@ -86,7 +87,7 @@ fn conclude(
     let (verdict, counterfactual) = Steering {
         current: open.0,
         holds: holds(tick, hot, &wish, open.0, demand.is_none(), single.is_some(), history),
-        rails: rails(tick, open.0, floor),
+        rails: Rails { stabilization, ..rails(tick, open.0, floor) },
         wish,
         step: if single.is_some() { one_more } else { step },
         scarce: true,
@@ -110,6 +111,16 @@ fn conclude(
         }
     };
     (Verdict::Fired { from, to, reason }, counterfactual)
+}
+
+/// What a step down leaves and waits for, as the time of day says.
+fn foreseen(tick: &Tick<'_>, wish: Wish, season: &Season) -> (Wish, Millis) {
+    let window = tick.policy.guard.shards_stabilization;
+    if !tick.policy.stream.follow_time_of_day {
+        return (wish, window);
+    }
+    let (down, window) = season.down(wish.down, tick.policy.stream.target_utilization.0, window, tick.now);
+    (Wish { down, ..wish }, window)
 }
 
 /// The shard that is split instead of a change of the count, and why: where the day's calls are used up while writes are
@@ -221,13 +232,22 @@ fn holds(
     let mut down = holds::against_fewer_shards(tick, blind);
     down.extend(hot.or_else(|| gathers(tick, open, wish)));
     down.extend(history.memory.shards.hold(false));
-    down.extend(holds::budget(calls, down_budget(guard), "going down"));
+    let allowed = down_budget(tick, open, wish, &history.memory.season);
+    down.extend(holds::budget(calls, allowed, "going down"));
     Holds { up: up.into_iter().flatten().collect(), down }
 }
 
-/// Calls of which going down may use the first ones.
-pub(super) fn down_budget(guard: &GuardPolicy) -> u32 {
-    guard.daily_reshards.saturating_sub(guard.reserved_for_up)
+/// Calls of which going down may use the first ones: the others are kept for going up, but no more than it takes to come
+/// back to what the last 24 hours needed, and one.
+fn down_budget(tick: &Tick<'_>, open: u32, wish: &Wish, season: &Season) -> u32 {
+    let GuardPolicy { daily_reshards, reserved_for_up, .. } = tick.policy.guard;
+    let back = |highest: f64| {
+        let needed = highest / tick.policy.stream.target_utilization.0;
+        let doublings = (needed / f64::from(step(open, wish.down).max(1))).log2().max(0.0);
+        whole(doublings) + 1
+    };
+    let kept = season.highest_of_a_day(tick.now).map_or(reserved_for_up, back);
+    daily_reshards.saturating_sub(kept.min(reserved_for_up))
 }
 
 /// Equal ranges that would gather what earlier splits divided: then cold neighbours are merged instead.
@@ -245,13 +265,13 @@ fn gathers(tick: &Tick<'_>, open: u32, wish: &Wish) -> Option<Hold> {
     })
 }
 
-/// One call goes to between half and double, and AWS is quick with quarters of the current count only.
+/// One call goes to between half and double. AWS is quick with quarters of the current count only: upwards that counts,
+/// downwards a call that leaves no more than is needed is worth a slower one.
 fn step(current: u32, wanted: u32) -> u32 {
     let quarters = |quarters: u32| (u64::from(current) * u64::from(quarters)).div_ceil(4) as u32;
-    let reaches = |count: &u32| *count >= wanted;
     if wanted > current {
-        (5..=8).map(quarters).find(reaches).unwrap_or(current.saturating_mul(2))
+        (5..=8).map(quarters).find(|count| *count >= wanted).unwrap_or(current.saturating_mul(2))
     } else {
-        (2..=3).map(quarters).find(reaches).unwrap_or(current)
+        wanted.max(current.div_ceil(2))
     }
 }

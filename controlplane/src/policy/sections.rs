@@ -28,9 +28,12 @@ section! {
         /// Never more shards than this.
         max_shards: ShardCount = ShardCount(16), ShardCount(1) => SHARDS_MAX;
         /// How full a shard should be, by bytes (1 MiB/s) or records (1,000/s), whichever is more.
-        target_utilization: Fraction = Fraction(0.7), Fraction(0.05) => Fraction(0.95);
+        target_utilization: Fraction = Fraction(0.8), Fraction(0.05) => Fraction(0.95);
         /// From this use on, one shard counts as hot while the stream as a whole is below its target.
         hot_shard_utilization: Fraction = Fraction(0.8), Fraction(0.05) => Fraction(1.0);
+        /// Whether shards are added before a time at which both of the last two days needed them, and go sooner where both
+        /// say that little comes.
+        follow_time_of_day: bool = true;
         /// What an on-demand stream should always take without growing first: never less than this, or "off".
         min_warm_throughput: Option<BytesPerSecond> = None, Some(BytesPerSecond(MIB)) => Some(WARM_MAX);
         /// Never more than this, or "off" to leave the warm throughput of an on-demand stream alone.
@@ -66,9 +69,9 @@ section! {
         /// In what time a backlog should be gone.
         drain_time: Millis = Millis(600_000), SECOND => DAY;
         /// Which share of the time a consumer's processor should be at work.
-        target_busy: Fraction = Fraction(0.7), Fraction(0.05) => Fraction(0.95);
+        target_busy: Fraction = Fraction(0.8), Fraction(0.05) => Fraction(0.95);
         /// How much of its CPU a consumer task should use.
-        target_cpu: Fraction = Fraction(0.7), Fraction(0.05) => Fraction(0.95);
+        target_cpu: Fraction = Fraction(0.8), Fraction(0.05) => Fraction(0.95);
         /// How many leases one consumer task may be left with: what it must hold in memory, and what its loss interrupts.
         max_leases_per_task: u32 = 8, 1 => 1_000;
     }
@@ -78,13 +81,13 @@ section! {
     /// `[guard]`: what keeps the control plane from doing harm.
     GuardPolicy "guard" {
         /// For how long a need for more must last before it counts.
-        confirm_up: Millis = Millis(30_000), ZERO => HOUR;
+        confirm_up: Millis = Millis(15_000), ZERO => HOUR;
         /// Shards go down only to the highest count that was asked for within this time.
         shards_stabilization: Millis = HOUR, ZERO => DAY;
         /// Tasks go down only to the highest count that was asked for within this time.
         tasks_stabilization: Millis = Millis(600_000), ZERO => DAY;
         /// How long after the end of a change of the shard count the next step up waits: reports average over ten seconds.
-        shards_up_cooldown: Millis = MINUTE, ZERO => DAY;
+        shards_up_cooldown: Millis = Millis(15_000), ZERO => DAY;
         /// How long after the end of a change of the shard count the next step down waits.
         shards_down_cooldown: Millis = Millis(1_800_000), ZERO => DAY;
         /// How long after a change of a task count the next step up waits.
