@@ -16,7 +16,7 @@ use crate::{
     observe::{Observation, Observer},
     pipelines::{Assignment, Pipelines},
     policy::PipelineSpec,
-    record::{self, Condition, Entry, Facts, Lead, Pause, Settled, Status, Table, TableError, conditions},
+    record::{self, Condition, Entry, Facts, Lead, Pause, Settled, Status, Table, TableError, conditions, events},
     telemetry::Telemetry,
     units::Millis,
 };
@@ -148,7 +148,8 @@ impl Pipeline {
             observation: decision.observation.clone(),
             last_decision: if keep { Some(decision.clone()) } else { memory.kept.clone() },
         };
-        self.table.record(&self.lead, &status, keep.then_some(decision)).await?;
+        let events = events(&memory.conditions, &status);
+        self.table.record(&self.lead, &status, keep.then_some(decision), &events).await?;
         self.telemetry.saw(&status);
         if keep {
             log(decision);

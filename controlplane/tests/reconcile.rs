@@ -176,6 +176,11 @@ async fn a_stream_below_the_minimum_is_resharded_once_and_the_decision_tells_of_
     let action = Action::UpdateShardCount { stream: "weir".into(), from: ShardCount(1), to: ShardCount(2) };
     assert_eq!(outcomes[0].action, action);
     assert_eq!(ledger(&world).await, ["done"]);
+    let events = table.events("weir", 100).await.unwrap();
+    let scaling = events.iter().rev().filter(|event| event.condition == ConditionKind::Scaling);
+    let scaling: Vec<_> = scaling.map(|event| (event.status, event.reason.as_str())).collect();
+    assert_eq!(scaling.first(), Some(&(true, "Changed")), "{events:#?}");
+    assert!(scaling.windows(2).all(|pair| pair[0].0 != pair[1].0), "each change once: {scaling:?}");
     controlplane.stop().await;
     world.stop().await;
 }

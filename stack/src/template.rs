@@ -65,6 +65,8 @@ parameters! {
     AccessLogBucket,
     KmsKeyArn,
     PermissionsBoundaryArn,
+    /// What the control plane may do to the pipelines that its policy names beside its own.
+    PipelinesPolicyArn,
 }
 
 impl fmt::Display for Parameter {

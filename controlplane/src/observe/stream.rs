@@ -82,12 +82,18 @@ async fn open_shards(client: &Client, name: &str) -> Result<Vec<OpenShard>, aws_
             }
         };
         let page = page.send().await?;
-        shards.extend(page.shards.unwrap_or_default().into_iter().map(OpenShard::from));
+        // A shard with an end is closed, whatever the filter.
+        let open = page.shards.unwrap_or_default().into_iter().filter(|shard| !is_closed(shard));
+        shards.extend(open.map(OpenShard::from));
         next = page.next_token;
         if next.is_none() {
             return Ok(shards);
         }
     }
+}
+
+fn is_closed(shard: &Shard) -> bool {
+    shard.sequence_number_range().is_some_and(|range| range.ending_sequence_number().is_some())
 }
 
 impl From<Shard> for OpenShard {

@@ -14,6 +14,7 @@ pub(super) const STATUS: &str = "status";
 pub(super) const PAUSE: &str = "pause";
 pub(super) const RESHARD: &str = "reshard#";
 pub(super) const DECISION: &str = "decision#";
+pub(super) const EVENT: &str = "event#";
 /// Sorts after every uuid.
 pub(super) const AFTER_UUIDS: &str = "~";
 

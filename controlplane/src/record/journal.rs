@@ -6,14 +6,14 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Lead, Status, Table, TableError,
+    Event, Lead, Status, Table, TableError,
     error::failed,
     item::{DECISION, STATUS, number, string},
 };
 use crate::{decide::Decision, limits::DECISION_LIFE};
 
 impl Table {
-    /// Writes the status and, where there is one to keep, the decision: both or none.
+    /// Writes the status, the events and, where there is one to keep, the decision: all or nothing.
     ///
     /// # Errors
     /// [`TableError::NotLeading`] when the lead is over; otherwise when the table cannot be written.
@@ -22,6 +22,7 @@ impl Table {
         lead: &Lead,
         status: &Status,
         decision: Option<&Decision>,
+        events: &[Event],
     ) -> Result<(), TableError> {
         let action = "write the status";
         let document = serde_json::to_string(status).map_err(failed(action, &self.name))?;
@@ -32,6 +33,9 @@ impl Table {
             let expires_at = decision.at.as_second() + DECISION_LIFE.as_secs().cast_signed();
             let attributes = [("document", string(document)), ("expires_at", number(expires_at))];
             puts.push(self.put(&decision.pipeline, format!("{DECISION}{}", decision.id), attributes).build());
+        }
+        for (place, event) in (0..).zip(events) {
+            puts.push(self.put_event(event, place)?);
         }
         self.write_as(lead, action, puts).await
     }

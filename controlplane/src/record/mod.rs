@@ -2,6 +2,7 @@
 
 mod conditions;
 mod error;
+mod events;
 mod item;
 mod journal;
 mod leader;
@@ -13,6 +14,8 @@ mod table;
 
 pub(crate) use conditions::{Facts, conditions};
 pub use error::{ApplyError, TableError};
+pub use events::Event;
+pub(crate) use events::events;
 pub use leader::{Candidate, Lead, Lease};
 pub(crate) use ledger::{Entry, Settled};
 pub use pauses::{Pause, PauseScope};

@@ -11,5 +11,7 @@ mod ledger;
 mod lost_answers;
 mod outages;
 mod pauses;
+mod policies;
 mod process;
 mod proxy;
+mod simulated;

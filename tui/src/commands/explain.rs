@@ -5,6 +5,7 @@ use clap::Args as ClapArgs;
 use controlplane::decide::Decision;
 use serde::Serialize;
 
+use super::arguments::PipelineArg;
 use crate::{
     failure::Exit,
     output::{self, FormatArgs, Writer},
@@ -17,11 +18,14 @@ use crate::{
 #[command(after_help = "Examples:
   ctl explain
   ctl explain --last 50
+  ctl explain --pipeline orders
   ctl explain --output jsonl | jq -c '.plan.actions[]'")]
 pub(super) struct Args {
     /// How many decisions, counted from the newest
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     last: u16,
+    #[command(flatten)]
+    pipeline: PipelineArg,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -35,7 +39,8 @@ struct Document<'a> {
 
 pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     let target = Target::resolve(global).await?;
-    let mut decisions = target.control_table().decisions(target.name.as_str(), None, args.last.into()).await?;
+    let pipeline = args.pipeline.resolve(&target).await?;
+    let mut decisions = target.control_table().decisions(&pipeline, None, args.last.into()).await?;
     decisions.reverse();
     let document = Document { version: 1, decisions: &decisions };
     Writer::from(args.format).list(&document, &decisions, || text(&decisions))?;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod down;
+mod events;
 mod explain;
 mod localcloud;
 mod logs;
@@ -59,6 +60,7 @@ enum Command {
     Logs(logs::Args),
     Status(status::Args),
     Explain(explain::Args),
+    Events(events::Args),
     Policy(policy::Args),
     Simulate(simulate::Args),
     Recommend(recommend::Args),
@@ -97,6 +99,7 @@ impl Command {
             Self::Logs(args) => logs::run(args, &global).await,
             Self::Status(args) => status::run(args, &global).await,
             Self::Explain(args) => explain::run(args, &global).await,
+            Self::Events(args) => events::run(args, &global).await,
             Self::Policy(args) => policy::run(args, &global).await,
             Self::Simulate(args) => simulate::run(args, &global).await,
             Self::Recommend(args) => recommend::run(args, &global).await,

@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use controlplane::record::{Pause, PauseScope};
 use serde::Serialize;
 
-use super::arguments::duration;
+use super::arguments::{PipelineArg, duration};
 use crate::{
     clock,
     failure::{Exit, Failure},
@@ -24,6 +24,7 @@ use crate::{
 #[command(after_help = "Examples:
   ctl pause --for 2h --reason 'moving the database'
   ctl pause in --for 8h --reason 'keep the shards over the sale'
+  ctl pause --pipeline orders --reason 'their launch'
   ctl resume")]
 pub(super) struct Args {
     /// What is paused: going down, going up, or both
@@ -35,6 +36,8 @@ pub(super) struct Args {
     /// Why, for whoever looks next
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    #[command(flatten)]
+    pipeline: PipelineArg,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -72,7 +75,8 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     let until = args.length.map(|length| at.checked_add(length)).transpose();
     let until = until.map_err(|_| Failure::usage("--for goes beyond the end of the calendar"))?;
     let pause = Pause { scope: args.scope.into(), until, reason: args.reason, by: person::who(), at };
-    target.control_table().set_pause(target.name.as_str(), &pause).await?;
+    let pipeline = args.pipeline.resolve(&target).await?;
+    target.control_table().set_pause(&pipeline, &pause).await?;
     Writer::from(args.format).document(&Document { version: 1, pause: &pause }, || pause::line(&pause))?;
     Ok(Exit::Done)
 }

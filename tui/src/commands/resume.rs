@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
+use super::arguments::PipelineArg;
 use crate::{
     clock,
     failure::Exit,
@@ -17,8 +18,11 @@ use crate::{
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   ctl resume
-  ctl resume --name second")]
+  ctl resume --name second
+  ctl resume --pipeline orders")]
 pub(super) struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArg,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -31,9 +35,9 @@ struct Document {
 
 pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     let target = Target::resolve(global).await?;
-    let (table, pipeline) = (target.control_table(), target.name.as_str());
-    let was_paused = table.pause(pipeline).await?.is_some_and(|pause| pause.is_in_force(clock::now()));
-    table.resume(pipeline).await?;
+    let (table, pipeline) = (target.control_table(), args.pipeline.resolve(&target).await?);
+    let was_paused = table.pause(&pipeline).await?.is_some_and(|pause| pause.is_in_force(clock::now()));
+    table.resume(&pipeline).await?;
     let text = if was_paused { "scaling goes on" } else { "nothing was paused" };
     Writer::from(args.format).document(&Document { version: 1, was_paused }, || text.to_owned())?;
     Ok(Exit::Done)

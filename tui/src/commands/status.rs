@@ -8,6 +8,7 @@ use controlplane::record::{Pause, Status};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::arguments::PipelineArg;
 use crate::{
     clock,
     failure::{Exit, Failure},
@@ -22,8 +23,11 @@ use crate::{
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   ctl status
+  ctl status --pipeline orders
   ctl status --output json | jq '.conditions[] | select(.status)'")]
 pub(super) struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArg,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -40,10 +44,10 @@ struct Document<'a> {
 
 pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     let target = Target::resolve(global).await?;
-    let (table, pipeline) = (target.control_table(), target.name.as_str());
-    let (status, pause) = tokio::try_join!(table.status(pipeline), table.pause(pipeline))?;
+    let (table, pipeline) = (target.control_table(), args.pipeline.resolve(&target).await?);
+    let (status, pause) = tokio::try_join!(table.status(&pipeline), table.pause(&pipeline))?;
     let status = status.ok_or_else(|| {
-        Failure::failed(format!("the control plane of {} has not written a status yet", target.name))
+        Failure::failed(format!("the control plane of {} has not written a status of {pipeline} yet", target.name))
             .hint("`ctl logs controlplane` shows what it does")
     })?;
     let now = clock::now();
