@@ -33,7 +33,7 @@ pub(crate) fn at_least(shards: u64) -> String {
 pub(crate) const TAKEOVER: Duration = Duration::from_secs(30);
 
 /// The longest that anything here may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) struct Process {
     child: Child,
