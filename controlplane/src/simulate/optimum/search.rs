@@ -15,7 +15,7 @@ struct Effort {
     regret_max: f64,
 }
 
-/// The first finds plans within four hundredths of the bound on nearly all traces; the second takes three times as long.
+/// The first finds plans within three hundredths of the bound on most traces; the second takes three times as long.
 const EFFORTS: [Effort; 2] = [Effort { kept: 8, regret_max: 30.0 }, Effort { kept: 8, regret_max: 300.0 }];
 
 /// For at most a day, where there is time for it.
@@ -23,7 +23,7 @@ const THOROUGH: Effort = Effort { kept: 64, regret_max: f64::INFINITY };
 const DAY: usize = 24 * 60;
 
 /// A plan this much above the bound is good enough.
-const GAP_MAX: f64 = 0.05;
+const GAP_MAX: f64 = 0.03;
 
 /// No call: long enough ago.
 const NEVER: i64 = i64::MIN;

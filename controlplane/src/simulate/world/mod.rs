@@ -158,18 +158,23 @@ impl<'a> World<'a> {
         let intake = f64::from(self.producers.running()) * self.physics.in_shards(self.physics.producer_task_mib);
         let reading = self.reading(second);
         let mut one = flow::pass(&mut self.groups, demand, intake, reading, self.physics, second);
-        one.repeated = self.repeated();
+        let turned_away = self.turned_away();
+        one.repeated = turned_away / self.physics.client_retry_s;
+        if turned_away > 0.0 {
+            // Producers whose buffers are full refuse what they have no time for.
+            one.throttled += (demand - intake).max(0.0);
+        }
         self.note(second, &one, intake);
     }
 
-    /// What clients offer again: what producers neither hold nor have room for.
-    fn repeated(&self) -> f64 {
+    /// What producers neither hold nor have room for: clients offer it again.
+    fn turned_away(&self) -> f64 {
         let waiting: f64 = self.groups.iter().map(|group| group.waiting.total() * group.count).sum();
         if waiting == 0.0 {
             return 0.0;
         }
         let buffers = f64::from(self.producers.running()) * self.physics.in_shards(self.physics.producer_buffer_mib);
-        (waiting - buffers).max(0.0) / self.physics.client_retry_s
+        (waiting - buffers).max(0.0)
     }
 
     fn note(&mut self, second: u32, one: &flow::Second, intake: f64) {
