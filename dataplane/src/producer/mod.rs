@@ -22,6 +22,8 @@ mod route;
 mod send;
 mod settings;
 mod shards;
+#[doc(hidden)]
+pub mod sink;
 mod spread;
 mod stats;
 

@@ -1,5 +1,6 @@
 //! Producer and consumer on a real wire: HTTP in, localcloud between, the `log` or `exec` processor out.
 
+mod acknowledged;
 mod delivery;
 mod exec;
 mod fan_out;
@@ -11,4 +12,5 @@ mod kcl;
 mod processors;
 mod proxy;
 mod terms;
+mod unreliable;
 mod world;

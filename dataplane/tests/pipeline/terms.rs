@@ -139,7 +139,7 @@ async fn larger_records_are_taken_where_the_stream_takes_them() {
     producer.role.stop().await;
 }
 
-async fn create_table(world: &World) {
+pub(crate) async fn create_table(world: &World) {
     let id = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
     let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash);
     let create = world.dynamodb().create_table().table_name("keys").billing_mode(BillingMode::PayPerRequest);

@@ -14,7 +14,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kinesis::{
     config::Credentials,
-    types::{ShardIteratorType, StreamDescriptionSummary, StreamStatus},
+    types::{Record, Shard, ShardIteratorType, StreamDescriptionSummary, StreamStatus},
 };
 use bytes::Bytes;
 use clap::Parser;
@@ -34,6 +34,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{io::AsyncWrite, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 const STREAM: &str = "weir";
 pub(crate) const APPLICATION: &str = "weir-consumer";
@@ -110,8 +112,26 @@ impl World {
         aws_sdk_dynamodb::Client::new(&self.sdk)
     }
 
+    /// Id, first and last hash key of each open shard.
+    pub(crate) async fn open_shards(&self) -> Vec<(String, u128, u128)> {
+        let shards = self.kinesis.list_shards().stream_name(STREAM).send().await.unwrap();
+        let open = |shard: &&Shard| shard.sequence_number_range().unwrap().ending_sequence_number().is_none();
+        let range = |shard: &Shard| {
+            let range = shard.hash_key_range().unwrap();
+            let [start, end] = [range.starting_hash_key(), range.ending_hash_key()].map(|key| key.parse().unwrap());
+            (shard.shard_id().to_owned(), start, end)
+        };
+        shards.shards().iter().filter(open).map(range).collect()
+    }
+
     /// Every user record in the stream.
     pub(crate) async fn user_records(&self) -> Vec<UserRecord> {
+        let records = self.kinesis_records().await;
+        records.iter().flat_map(|(shard, record)| user_records(shard.shard_id(), record)).collect()
+    }
+
+    /// Every record in the stream, with its shard.
+    pub(crate) async fn kinesis_records(&self) -> Vec<(Shard, Record)> {
         let mut records = Vec::new();
         let shards = self.kinesis.list_shards().stream_name(STREAM).send().await.unwrap();
         for shard in shards.shards() {
@@ -119,13 +139,9 @@ impl World {
             let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
             let mut next = iterator.shard_iterator;
             while let Some(iterator) = next {
-                let page = self.kinesis.get_records().shard_iterator(iterator).send().await;
-                let page = match page {
-                    Ok(page) => page,
-                    Err(error) => panic!("{error:?}"),
-                };
-                records.extend(page.records.iter().flat_map(|record| user_records(shard.shard_id(), record)));
+                let page = self.kinesis.get_records().shard_iterator(iterator).send().await.unwrap();
                 next = page.next_shard_iterator.filter(|_| !page.records.is_empty());
+                records.extend(page.records.into_iter().map(|record| (shard.clone(), record)));
             }
         }
         records
@@ -253,9 +269,20 @@ impl World {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let request = Request::post(format!("http://{}{path}", producer.ingest));
+        self.try_post(producer.ingest, path, headers, body).await.unwrap()
+    }
+
+    /// The same, where the task may be gone.
+    pub(crate) async fn try_post(
+        &self,
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, BoxError> {
+        let request = Request::post(format!("http://{address}{path}"));
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        self.send(request.body(Full::new(body.into())).unwrap()).await
+        self.try_send(request.body(Full::new(body.into())).unwrap()).await
     }
 
     /// Posts a body that is the data itself.
@@ -288,10 +315,14 @@ impl World {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        let (parts, body) = self.http.request(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        self.try_send(request).await.unwrap()
+    }
+
+    async fn try_send(&self, request: Request<Full<Bytes>>) -> Result<Answer, BoxError> {
+        let (parts, body) = self.http.request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
         let body = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into());
-        Answer { status: parts.status, headers: parts.headers, body }
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }
 
