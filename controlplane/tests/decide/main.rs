@@ -1,6 +1,7 @@
 //! `decide` against worlds written down in `scenarios/`: each file's name is what its report shows.
 
 mod demo;
+mod hostile;
 mod properties;
 mod ranges;
 mod scenario;

@@ -54,7 +54,10 @@ fn worlds() -> impl Strategy<Value = World> {
     let work = (0.0..20.0f64, 0.0..20.0f64, prop_oneof![3 => 0.0..50.0f64, 1 => 0.0..5_000.0f64], 0.0..1e6f64);
     let state = (prop::bool::weighted(0.1), prop_oneof![4 => Just(0u32), 1 => 1u32..4]);
     let unknown = prop::collection::vec(prop::sample::select(&UNKNOWABLE[..]), 0..3);
-    (load, counts, work, state, unknown).prop_map(|(load, counts, work, state, unknown)| World {
+    let keys = (prop::collection::vec(0.0..1.5f64, 0..12), prop::option::of((0.0..1.0f64, 0.0..1.5f64)));
+    (load, counts, work, state, unknown, keys).prop_map(|(load, counts, work, state, unknown, keys)| World {
+        hot_shards: keys.0,
+        hot_key: keys.1,
         offered_mib: load.0,
         offered_records: load.1,
         incoming_mib: Some(load.0.min(f64::from(counts.0))),
@@ -87,14 +90,25 @@ fn settled() -> History {
     history
 }
 
-fn counts(action: &Action) -> (u32, u32) {
-    action.from_to()
+/// The counts before and after an action.
+fn counts(world: &World, action: &Action) -> (u32, u32) {
+    match action {
+        Action::SplitShard { .. } => (world.shards, world.shards + 1),
+        Action::MergeShards { .. } => (world.shards, world.shards - 1),
+        action => action.from_to(),
+    }
+}
+
+fn changes_stream(action: &Action) -> bool {
+    !matches!(action, Action::UpdateService { .. })
 }
 
 fn bounds(policy: &Policy, action: &Action) -> (u32, u32) {
     match action {
         Action::UpdateShardCount { .. } => (policy.stream.min_shards.0, policy.stream.max_shards.0),
-        Action::SplitShard { .. } | Action::MergeShards { .. } => (1, 2),
+        Action::SplitShard { .. } | Action::MergeShards { .. } => {
+            (policy.stream.min_shards.0, policy.stream.max_shards.0)
+        }
         Action::UpdateStreamWarmThroughput { .. } => (0, u32::MAX),
         Action::UpdateService { service: Service::Producer, .. } => {
             (policy.producer.min_tasks.0, policy.producer.max_tasks.0)
@@ -109,7 +123,7 @@ fn bounds(policy: &Policy, action: &Action) -> (u32, u32) {
 fn shards_after(policy: &Policy, world: &World) -> u32 {
     let plan = decide(policy, &world.observation(start()), &settled(), start()).plan;
     let change = plan.actions.iter().find(|action| matches!(action, Action::UpdateShardCount { .. }));
-    change.map_or(world.shards, |action| counts(action).1)
+    change.map_or(world.shards, |action| counts(world, action).1)
 }
 
 proptest! {
@@ -119,7 +133,7 @@ proptest! {
     fn a_target_is_within_the_bounds_or_on_the_way_into_them(policy in policies(), world in worlds()) {
         let plan = decide(&policy, &world.observation(start()), &settled(), start()).plan;
         for action in &plan.actions {
-            let ((from, to), (min, max)) = (counts(action), bounds(&policy, action));
+            let ((from, to), (min, max)) = (counts(&world, action), bounds(&policy, action));
             prop_assert_ne!(from, to);
             let towards = (from < min && from < to && to <= max) || (from > max && min <= to && to < from);
             prop_assert!((min..=max).contains(&to) || towards, "{action:?} outside {min}..={max}");
@@ -144,7 +158,7 @@ proptest! {
         };
         let plan = decide(&policy, &world.observation(start()), &settled(), start()).plan;
         for action in plan.actions.iter().filter(|action| matters(action)) {
-            let (from, to) = counts(action);
+            let (from, to) = counts(&world, action);
             prop_assert!(from < to, "{action:?} although {} is not known", UNKNOWABLE[hidden]);
         }
     }
@@ -160,6 +174,26 @@ proptest! {
         prop_assume!(world.throttled == 0.0);
         let (less, more) = (shards_after(&policy, &world), shards_after(&policy, &more));
         prop_assert!(less <= more, "{less} shards for less and {more} for more");
+    }
+
+    #[test]
+    fn the_order_in_which_things_are_seen_changes_nothing(
+        policy in policies(),
+        world in worlds(),
+        seed in any::<u64>(),
+    ) {
+        let seen = world.observation(start());
+        let mut shuffled = seen.clone();
+        // A walk with a step that is coprime to the length is a permutation of every list.
+        let step = (1..).map(|more| (seed as usize % 97) + more).find(|step| {
+            let len = shuffled.load.shards.len().max(1);
+            (1..=*step).all(|divisor| divisor == 1 || step % divisor > 0 || len % divisor > 0)
+        });
+        let len = seen.load.shards.len();
+        shuffled.load.shards = (0..len).map(|index| seen.load.shards[index * step.unwrap() % len].clone()).collect();
+        let (one, other) = (decide(&policy, &seen, &settled(), start()), decide(&policy, &shuffled, &settled(), start()));
+        prop_assert_eq!(one.plan, other.plan);
+        prop_assert_eq!(one.report, other.report);
     }
 
     #[test]
@@ -211,6 +245,36 @@ fn a_clock_that_is_set_forward_still_leaves_the_whole_window_before_the_next_ste
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn single_shards_change_one_at_a_time_within_their_ranges_and_the_bounds(
+        policy in policies(),
+        phases in prop::collection::vec(
+            (prop::collection::vec(0.0..1.4f64, 8), prop::option::of((0.0..1.0f64, 0.0..1.4f64)), 10usize..90), 2..6),
+    ) {
+        let mut world = World { shards: policy.stream.min_shards.0, ..World::default() };
+        let (mut history, mut now) = (History::default(), start());
+        for (parts, key, minutes) in phases {
+            let total = parts.iter().sum::<f64>() + key.map_or(0.0, |key| key.1);
+            (world.hot_shards, world.hot_key) = (parts, key);
+            for _ in 0..minutes {
+                now += SignedDuration::from_mins(1);
+                (world.offered_mib, world.offered_records) = (total, total * 1e3);
+                world.incoming_mib = Some(total.min(f64::from(world.shards)));
+                let conclusion = decide(&policy, &world.observation(now), &history, now);
+                history = conclusion.history;
+                let stream = conclusion.plan.actions.iter().filter(|action| changes_stream(action)).count();
+                prop_assert!(stream <= 1, "{:?}", conclusion.plan);
+                for action in conclusion.plan.actions {
+                    // The world refuses cuts at the edge of a range and merges of shards that are no neighbours.
+                    let result = world.apply(&action);
+                    history.note(&Outcome { action, at: now, result });
+                }
+                let bounds = policy.stream.min_shards.0..=policy.stream.max_shards.0;
+                prop_assert!(bounds.contains(&world.shards), "{} shards outside {bounds:?}", world.shards);
+            }
+        }
+    }
 
     #[test]
     fn a_day_of_any_load_stays_within_the_calls_and_never_flaps(
