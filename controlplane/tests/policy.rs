@@ -1,7 +1,7 @@
 //! Policies as people write them, and the errors they get.
 
 use controlplane::{
-    policy::{Policy, PolicyFile},
+    policy::{Imported, Policy, PolicyFile},
     units::{Fraction, Millis, RecordsPerSecond, ShardCount, TaskCount},
 };
 
@@ -99,6 +99,47 @@ fn a_key_that_is_nearly_right_is_guessed() {
 fn the_demo_policy_is_a_policy() {
     let policy = Policy::parse(include_str!("../examples/policy-demo.toml")).unwrap();
     assert!(policy.guard.shards_stabilization < Policy::default().guard.shards_stabilization);
+}
+
+/// What the sample told its autoscaler, and a second stream with what it did not use.
+const SCALING_UTILS: &str = r#"[
+  {"streamName": "sample", "region": "us-east-1", "scaleOnOperation": ["PUT", "GET"], "minShards": 1, "maxShards": 16,
+   "refreshShardsNumberAfterMin": 5,
+   "scaleUp": {"scaleThresholdPct": 75, "scaleAfterMins": 1, "scaleCount": 2},
+   "scaleDown": {"scaleThresholdPct": 25, "scaleAfterMins": 1, "scaleCount": 1, "coolOffMins": 1}},
+  {"streamName": "clicks", "minShards": "2", "maxShards": 8, "checkInterval": 60,
+   "scaleUp": {"scaleThresholdPct": 99, "scaleAfterMins": 5, "scalePct": 150, "coolOffMins": 15, "notificationARN": "arn"}}
+]"#;
+
+#[test]
+fn a_configuration_of_the_scaling_utils_becomes_pipelines_and_says_what_it_loses() {
+    let imported = Imported::from_scaling_utils(SCALING_UTILS).unwrap();
+    let file = PolicyFile::parse(&imported.text).unwrap();
+    assert_eq!(file.pipelines.iter().map(|pipeline| &*pipeline.stream).collect::<Vec<_>>(), ["sample", "clicks"]);
+    let left: Vec<_> = imported.left_out.iter().map(|left| format!("{}: {}", left.key, left.why)).collect();
+    insta::assert_snapshot!(format!("{}\n{}", imported.text, left.join("\n")));
+}
+
+#[test]
+fn one_stream_of_the_scaling_utils_becomes_the_deployment_s_own_policy() {
+    let imported = Imported::from_scaling_utils(r#"[{"streamName": "orders", "maxShards": 6}]"#).unwrap();
+    assert_eq!(Policy::parse(&imported.text).unwrap().stream.max_shards, ShardCount(6));
+    assert_eq!(imported.left_out, []);
+}
+
+#[test]
+fn what_is_no_configuration_of_the_scaling_utils_is_refused() {
+    for (json, said) in [
+        ("[", "no JSON"),
+        ("7", "no list"),
+        ("[7]", "no list"),
+        ("[{}]", "entry 1 has no streamName"),
+        (r#"[{"streamName": "a", "minShards": "many"}]"#, "a: minShards is no whole number"),
+        (r#"[{"streamName": "a", "minShards": 9, "maxShards": 3}]"#, "min_shards (9) is more than max_shards (3)"),
+    ] {
+        let error = Imported::from_scaling_utils(json).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
 }
 
 /// A name for the case, and the text of the policy.

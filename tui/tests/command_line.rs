@@ -46,6 +46,7 @@ fn every_command_has_examples_in_its_help() {
         "status",
         "explain",
         "policy",
+        "schema",
         "simulate",
         "recommend",
         "pause",
@@ -53,7 +54,7 @@ fn every_command_has_examples_in_its_help() {
         "teardown",
         "localcloud",
     ];
-    let actions = ["show", "validate", "diff", "apply", "history", "rollback", "schema"];
+    let actions = ["show", "validate", "diff", "apply", "edit", "history", "rollback", "import", "schema"];
     let actions = actions.map(|action| vec!["policy", action]);
     for command in commands.map(|command| vec![command]).into_iter().chain(actions) {
         let help = stdout(ctl(state.path()).args(&command).arg("--help"));
@@ -121,6 +122,36 @@ fn the_schema_of_policies_is_one_json_document() {
     let schema = stdout(ctl(state.path()).args(["policy", "schema"]));
     let schema: serde_json::Value = serde_json::from_str(&schema).expect("one JSON document");
     assert!(schema["properties"]["consumer"]["properties"]["min_tasks"].is_object(), "{schema}");
+}
+
+#[test]
+fn each_document_has_a_schema_that_says_its_version() {
+    let state = state();
+    for name in ["decision", "status"] {
+        let schema: serde_json::Value =
+            serde_json::from_str(&stdout(ctl(state.path()).args(["schema", name]))).expect("JSON");
+        assert_eq!(schema["title"], format!("Weir {name}, version 1"));
+        assert!(schema["properties"]["version"].is_object(), "{name}");
+    }
+    let policy = stdout(ctl(state.path()).args(["schema", "policy"]));
+    assert_eq!(policy, stdout(ctl(state.path()).args(["policy", "schema"])));
+}
+
+#[test]
+fn an_imported_configuration_is_a_policy_and_says_what_it_could_not_carry_over() {
+    let state = state();
+    let file = state.path().join("scaling-utils.json");
+    let configuration = r#"[{"streamName": "orders", "maxShards": 6, "checkInterval": 45,
+        "scaleUp": {"scaleThresholdPct": 75, "scaleAfterMins": 5, "scaleCount": 1}}]"#;
+    std::fs::write(&file, configuration).unwrap();
+    let assert = ctl(state.path()).args(["policy", "import"]).arg(&file).assert().code(0);
+    let output = assert.get_output();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("max_shards = 6"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("orders: scaleUp.scaleCount") && said.contains("orders: checkInterval"), "{said}");
+    std::fs::write(&file, "{}").unwrap();
+    let complaint = complaint(ctl(state.path()).args(["policy", "import"]).arg(&file), 2);
+    assert!(complaint.contains("entry 1 has no streamName"), "{complaint}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The TUI, `ctl explain`, the log and the stored decision all render this one value.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Memory;
@@ -15,7 +16,7 @@ use crate::{
 pub const VERSION: u32 = 1;
 
 /// One tick's decision about one pipeline, as it is stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     pub version: u32,
     /// Time-ordered, unique.
@@ -38,13 +39,13 @@ pub struct Decision {
 }
 
 /// What to do: absolute targets, so that doing it twice changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     pub actions: Vec<Action>,
 }
 
 /// One call to AWS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     UpdateShardCount {
@@ -93,7 +94,7 @@ impl Action {
 }
 
 /// Which of the two services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Service {
     Producer,
@@ -101,7 +102,7 @@ pub enum Service {
 }
 
 /// Why: one entry for every rule, in a fixed order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[must_use = "an unread report is not actionable"]
 pub struct Report {
     pub shards: RuleReport,
@@ -143,7 +144,7 @@ impl Report {
 }
 
 /// One rule's input, arithmetic and verdict.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleReport {
     pub verdict: Verdict,
     /// The numbers that the rule used, in the order of its arithmetic.
@@ -154,7 +155,7 @@ pub struct RuleReport {
 }
 
 /// A number that a rule used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Input {
     pub name: String,
     /// With its unit, as people read it.
@@ -162,7 +163,7 @@ pub struct Input {
 }
 
 /// What a rule concluded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// The rule asks for a change.
@@ -174,7 +175,7 @@ pub enum Verdict {
 }
 
 /// What became of one action.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     pub action: Action,
     pub at: Timestamp,
@@ -182,7 +183,7 @@ pub struct Outcome {
 }
 
 /// The result of one AWS call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum ActionResult {
     Done,

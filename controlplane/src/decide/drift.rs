@@ -2,6 +2,7 @@
 //! without end are worse than one wrong count that is known.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -21,7 +22,7 @@ const WINDOW: Millis = Millis(3_600_000);
 const GRACE: Millis = Millis(60_000);
 
 /// What is known about who changed a count.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Owned {
     /// What our last call asked for, or what was there when we first looked.
@@ -39,14 +40,14 @@ pub struct Owned {
 }
 
 /// A count and when it was still right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Before {
     pub count: u32,
     pub at: Timestamp,
 }
 
 /// A change that we did not ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Drift {
     pub at: Timestamp,
     pub from: u32,

@@ -1,6 +1,7 @@
 //! What a later leader must know and cannot see: it is stored with every decision.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, ActionResult, Season, Service, drift::Owned, history::elapsed};
@@ -19,7 +20,7 @@ const USELESS_FOR: Millis = Millis(7 * 24 * 3_600_000);
 const SETTLED: Millis = Millis(5 * 60_000);
 
 /// What outlives a leader.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Memory {
     /// Splits of hot shards whose effect still matters, the oldest first.
@@ -29,6 +30,7 @@ pub struct Memory {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_split: Option<Split>,
     /// What the stream took at each time of the last days.
+    #[schemars(with = "String")]
     pub season: Season,
     pub shards: Owned,
     pub producers: Owned,
@@ -36,7 +38,7 @@ pub struct Memory {
 }
 
 /// A split of a hot shard.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Split {
     pub at: Timestamp,
     /// The shard that was divided.

@@ -4,13 +4,14 @@
 //! hold instead of guessing.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hash_key;
 use crate::units::{BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond, ShardCount, TaskCount};
 
 /// Where a value came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// Kinesis's own description of the stream.
@@ -26,7 +27,7 @@ pub enum Source {
 }
 
 /// A value with its time and source.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reading<T> {
     pub value: T,
     pub at: Timestamp,
@@ -34,7 +35,7 @@ pub struct Reading<T> {
 }
 
 /// Everything that one tick saw of one pipeline.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
     pub at: Timestamp,
     pub stream: StreamObservation,
@@ -50,7 +51,7 @@ pub struct Observation {
 }
 
 /// The stream as Kinesis describes it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct StreamObservation {
     pub name: String,
     /// `ACTIVE`, `UPDATING`, ...; absent when the stream could not be described.
@@ -69,7 +70,7 @@ pub struct StreamObservation {
 }
 
 /// Somebody else who changes a count: two who steer would undo each other's work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ForeignScaler {
     /// The name of the stream or the service whose count it changes.
     pub target: String,
@@ -78,7 +79,7 @@ pub struct ForeignScaler {
 }
 
 /// An ECS service.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceObservation {
     /// Empty where the pipeline has no such service of ours.
     pub name: String,
@@ -90,7 +91,7 @@ pub struct ServiceObservation {
 }
 
 /// What flows through the pipeline.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LoadObservation {
     /// User records that clients offered to the producers.
     pub offered_records: Option<Reading<RecordsPerSecond>>,
@@ -124,7 +125,7 @@ pub struct LoadObservation {
 pub const SHARDS_SHOWN: usize = 8;
 
 /// What one shard takes.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ShardLoad {
     pub shard_id: String,
     pub records: RecordsPerSecond,
@@ -133,9 +134,11 @@ pub struct ShardLoad {
     pub throttled: RecordsPerSecond,
     /// The first hash key of the shard's range.
     #[serde(default, with = "hash_key::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub starting_hash_key: Option<u128>,
     /// The last hash key of the shard's range.
     #[serde(default, with = "hash_key::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub ending_hash_key: Option<u128>,
     /// The share of the shard's bytes in each of equal slices of its range, in order; empty when it is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -146,11 +149,13 @@ pub struct ShardLoad {
 }
 
 /// Hash keys from the first to the last, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyRange {
     #[serde(with = "hash_key")]
+    #[schemars(with = "String")]
     pub start: u128,
     #[serde(with = "hash_key")]
+    #[schemars(with = "String")]
     pub end: u128,
 }
 
@@ -162,9 +167,10 @@ impl KeyRange {
 }
 
 /// One hash key and its share of a shard's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyShare {
     #[serde(with = "hash_key")]
+    #[schemars(with = "String")]
     pub hash_key: u128,
     /// From 0 to 1.
     pub share: f64,

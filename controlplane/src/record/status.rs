@@ -1,6 +1,7 @@
 //! The status of a pipeline: the truth as last seen, which `ctl` reads and the control plane writes.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{decide::Decision, observe::Observation};
@@ -9,7 +10,7 @@ use crate::{decide::Decision, observe::Observation};
 pub const VERSION: u32 = 1;
 
 /// A pipeline's status.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     pub version: u32,
     pub pipeline: String,
@@ -28,7 +29,7 @@ pub struct Status {
 }
 
 /// A condition in the Kubernetes style.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Condition {
     #[serde(rename = "type")]
     pub kind: ConditionKind,
@@ -41,7 +42,7 @@ pub struct Condition {
 }
 
 /// What a condition is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionKind {
     /// Everything is as the policy asks.
     Ready,

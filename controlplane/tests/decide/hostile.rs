@@ -99,7 +99,7 @@ fn nonsense(index: u128) -> ShardLoad {
     };
     ShardLoad {
         shard_id: format!("shardId-{:012}", index % 5_000),
-        records: RecordsPerSecond(if index % 3 == 0 { f64::NAN } else { 2_000.0 }),
+        records: RecordsPerSecond(if index.is_multiple_of(3) { f64::NAN } else { 2_000.0 }),
         bytes: BytesPerSecond(f64::INFINITY),
         throttled: RecordsPerSecond(-4.0),
         starting_hash_key: start,

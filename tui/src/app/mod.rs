@@ -16,4 +16,4 @@ pub(crate) mod update;
 pub(crate) mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

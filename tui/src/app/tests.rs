@@ -1,6 +1,6 @@
 //! The update function: what keys and data do, and what no sequence of them can do.
 
-pub(super) mod fixtures;
+pub(crate) mod fixtures;
 
 use proptest::prelude::*;
 use ratatui::{Terminal, backend::TestBackend};

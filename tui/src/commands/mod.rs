@@ -11,6 +11,7 @@ mod policy;
 mod recommend;
 mod resume;
 mod role;
+mod schema;
 mod send;
 mod simulate;
 mod status;
@@ -62,6 +63,7 @@ enum Command {
     Explain(explain::Args),
     Events(events::Args),
     Policy(policy::Args),
+    Schema(schema::Args),
     Simulate(simulate::Args),
     Recommend(recommend::Args),
     Pause(pause::Args),
@@ -101,6 +103,7 @@ impl Command {
             Self::Explain(args) => explain::run(args, &global).await,
             Self::Events(args) => events::run(args, &global).await,
             Self::Policy(args) => policy::run(args, &global).await,
+            Self::Schema(args) => schema::run(&args),
             Self::Simulate(args) => simulate::run(args, &global).await,
             Self::Recommend(args) => recommend::run(args, &global).await,
             Self::Pause(args) => pause::run(args, &global).await,

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 use controlplane::record::{Pause, Status};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::arguments::PipelineArg;
@@ -33,13 +34,14 @@ pub(super) struct Args {
 }
 
 /// The stored status, how old it is, and the pause that stands now: the status knows of one only after a tick.
-#[derive(Debug, Serialize)]
-struct Document<'a> {
-    heartbeat_age_ms: i128,
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Document<'a> {
+    /// How long ago the control plane last finished a tick, by the clock of this machine.
+    pub(super) heartbeat_age_ms: i64,
     #[serde(flatten)]
-    status: &'a Status,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pause: Option<&'a Pause>,
+    pub(super) status: &'a Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pause: Option<&'a Pause>,
 }
 
 pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
@@ -52,7 +54,7 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     })?;
     let now = clock::now();
     let pause = pause.filter(|pause| pause.is_in_force(now));
-    let heartbeat_age_ms = now.duration_since(status.heartbeat_at).as_millis();
+    let heartbeat_age_ms = now.as_millisecond() - status.heartbeat_at.as_millisecond();
     let document = Document { heartbeat_age_ms, status: &status, pause: pause.as_ref() };
     Writer::from(args.format).document(&document, || text(&status, pause.as_ref(), now))?;
     Ok(Exit::Done)

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use controlplane::{policy::PolicyFile, record::ApplyError};
+use controlplane::{
+    policy::PolicyFile,
+    record::{ApplyError, StoredPolicy},
+};
 use serde::Serialize;
 
 use super::{WrittenPolicy, keys::changes, read};
@@ -58,8 +61,13 @@ impl Applied {
 
 /// Puts a policy in force on condition that it is still the one that was read here.
 pub(in crate::commands) async fn put(target: &Target, wanted: &WrittenPolicy) -> Result<Applied> {
+    let before = target.control_table().policy(target.name.as_str()).await?;
+    replace(target, before, wanted).await
+}
+
+/// Puts a policy in force on condition that the one of `before` still is.
+pub(super) async fn replace(target: &Target, before: Option<StoredPolicy>, wanted: &WrittenPolicy) -> Result<Applied> {
     let (table, pipeline) = (target.control_table(), target.name.as_str());
-    let before = table.policy(pipeline).await?;
     let generation = before.as_ref().map_or(0, |stored| stored.generation);
     let old = before.map(|stored| PolicyFile::parse(&stored.text)).transpose();
     // A stored text that this version cannot read is replaced as a whole.

@@ -16,18 +16,22 @@ pub(in crate::commands) struct WrittenPolicy {
 
 /// Reads a policy. The error of a wrong one shows its line and a caret.
 pub(in crate::commands) fn read(file: &Path) -> Result<WrittenPolicy> {
-    let text = if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
-        text
-    } else {
-        std::fs::read_to_string(file)
-            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?
-    };
+    let text = text_of(file)?;
     match PolicyFile::parse(&text) {
         Ok(file) => Ok(WrittenPolicy { text, file }),
         Err(error) => Err(Failure::usage(format!("{}: {error}", file.display()))
             .hint("nothing was changed; `ctl policy show` prints every key with its meaning")
             .into()),
     }
+}
+
+/// The text of a file, or of standard input for `-`.
+pub(super) fn text_of(file: &Path) -> Result<String> {
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+        return Ok(text);
+    }
+    let text = std::fs::read_to_string(file);
+    Ok(text.map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?)
 }

@@ -2,8 +2,10 @@
 
 mod apply;
 mod diff;
+mod edit;
 mod file;
 mod history;
+mod import;
 mod keys;
 mod rollback;
 mod schema;
@@ -25,6 +27,7 @@ pub(super) use file::{WrittenPolicy, read};
   ctl policy validate policy.toml
   ctl policy diff policy.toml
   ctl policy apply policy.toml
+  ctl policy edit
   ctl policy rollback
 
 A file with an error changes nothing; the message shows the line, and the exit code is 2. If somebody else changed the
@@ -40,8 +43,10 @@ enum Action {
     Validate(validate::Args),
     Diff(diff::Args),
     Apply(apply::Args),
+    Edit(edit::Args),
     History(history::Args),
     Rollback(rollback::Args),
+    Import(import::Args),
     Schema(schema::Args),
 }
 
@@ -51,8 +56,10 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
         Action::Validate(args) => validate::run(&args),
         Action::Diff(args) => diff::run(args, global).await,
         Action::Apply(args) => apply::run(args, global).await,
+        Action::Edit(args) => edit::run(args, global).await,
         Action::History(args) => history::run(args, global).await,
         Action::Rollback(args) => rollback::run(args, global).await,
+        Action::Import(args) => import::run(args),
         Action::Schema(args) => schema::run(args),
     }
 }
