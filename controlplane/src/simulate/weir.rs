@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Contender, Metrics};
 use crate::{
-    decide::{Action, Decision, History, Outcome, VERSION, after, decide},
+    decide::{Action, Conclusion, Decision, History, Outcome, VERSION, after, decide},
     limits::{RECALL_DECISIONS, RECALL_WINDOW},
     observe::Observation,
     policy::Policy,
@@ -37,11 +37,19 @@ impl Weir {
         Self { name: name.to_owned(), policy, history: History::default(), decisions: VecDeque::new() }
     }
 
+    /// What Weir would conclude now, without remembering it.
+    #[must_use]
+    pub fn conclude(&self, seen: &Observation, now: Timestamp) -> Conclusion {
+        decide(&self.policy, seen, &self.history, now)
+    }
+
     fn keep(&mut self, decision: Decision) {
         let now = decision.at;
         self.decisions.push_back(decision);
+        // The last one stays, as in the pipeline's status.
         while self.decisions.len() > RECALL_DECISIONS
-            || self.decisions.front().is_some_and(|decision| after(decision.at, RECALL_WINDOW) < now)
+            || self.decisions.len() > 1
+                && self.decisions.front().is_some_and(|decision| after(decision.at, RECALL_WINDOW) < now)
         {
             self.decisions.pop_front();
         }
