@@ -35,9 +35,14 @@ impl Program {
     }
 
     async fn consumer(&self, world: &World) -> RunningConsumer {
+        self.consumer_with(world, &[]).await
+    }
+
+    async fn consumer_with(&self, world: &World, arguments: &[&str]) -> RunningConsumer {
         let notes = self.file();
         let words = [&["python3", SCRIPT, notes.to_str().unwrap()], &self.modes[..]].concat();
-        world.consumer_with(&["--processor", "exec", "--exec-command", &json!(words).to_string()]).await
+        let command = json!(words).to_string();
+        world.consumer_with(&[&["--processor", "exec", "--exec-command", &command], arguments].concat()).await
     }
 
     fn notes(&self) -> Vec<Value> {
@@ -115,6 +120,26 @@ async fn a_program_that_crashes_begins_again_at_its_last_checkpoint_and_others_g
     assert_ne!(started[2]["at"], "TRIM_HORIZON");
     let counts = program.counts();
     assert!(before.iter().all(|data| counts[data] == 1), "a record was checkpointed and came again: {counts:?}");
+    producer.role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_no_program_survives_becomes_a_dead_letter_and_all_others_are_processed() {
+    let Some(program) = Program::new(&["crash"]) else { return };
+    let letters = program.directory.path().join("letters");
+    let target = format!("file:{}", letters.display());
+    let world = World::start(1).await;
+    let producer = world.producer(&[]).await;
+    let mut good = store(&world, &producer, "before", 20).await;
+    store(&world, &producer, "poison", 1).await;
+    good.extend(store(&world, &producer, "after", 20).await);
+    let policy = ["--poison", "dead-letter", "--dead-letters", &target, "--poison-retries", "1"];
+    let consumer = program.consumer_with(&world, &policy).await;
+    program.until_seen(&good).await;
+    consumer.role.stop().await;
+    let written = std::fs::read_to_string(&letters).unwrap();
+    let letters: Vec<Value> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(matches!(&letters[..], [letter] if letter["data"] == "poison-0"), "{letters:?}");
     producer.role.stop().await;
 }
 

@@ -1,8 +1,9 @@
 """A record processor that reads and writes messages the way amazon_kclpy does, and notes down all it is told.
 
-    processor.py NOTES [crash-once] [keep] [probe]
+    processor.py NOTES [crash-once] [crash] [keep] [probe]
 
 crash-once  ends in the middle of the first batch with data that starts with "poison"
+crash       does so every time
 keep        checkpoints when it is asked to stop or its shard ends, and at no other time
 probe       asks for checkpoints that it must not get, prints what is no message, and notes the errors
 """
@@ -47,6 +48,8 @@ def process(message):
         data = base64.b64decode(record["data"]).decode()
         if data.startswith("poison") and "crash-once" in MODES:
             crash_unless_another_did()
+        if data.startswith("poison") and "crash" in MODES:
+            sys.exit("this is too much")
         note(data=data, key=record["partitionKey"], number=record["sequenceNumber"])
     if "probe" in MODES:
         print("a line about " + data)

@@ -182,6 +182,32 @@ impl Processor for Obedient {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_whose_processor_is_stuck_leaves_the_others_alone() {
+    let world = World::start(2).await;
+    let producer = world.producer(&[]).await;
+    // One megabyte for both: the stuck shard has more than that waiting.
+    let processor = Obedient::default();
+    let consumer = world.consumer_of(processor.clone(), &["--prefetch-mib", "1"]).await;
+    let shard = world.shard_of(&producer, "stuck").await;
+    let other = world.key_elsewhere(&producer, &shard).await;
+    world.store(&producer, "wait", Some("stuck")).await;
+    for _ in 0..30 {
+        world.store(&producer, &"x".repeat(100_000), Some("stuck")).await;
+    }
+    let names = names("other", 20);
+    for data in &names {
+        world.store(&producer, data, Some(&other)).await;
+    }
+    until("the other shard is read", async || {
+        let done: BTreeSet<_> = processor.done.lock().unwrap().iter().cloned().collect();
+        names.iter().all(|data| done.contains(data))
+    })
+    .await;
+    consumer.task.abort();
+    producer.role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_may_be_done_out_of_order_and_the_checkpoint_stays_before_the_first_that_is_not() {
     let world = World::start(1).await;
     let producer = world.producer(&[]).await;

@@ -303,6 +303,24 @@ impl World {
         assert!(answer.body["sequence_number"].is_string() && answer.body["shard_id"].is_string(), "{answer:?}");
     }
 
+    /// The shard that a partition key goes to, found out with a record.
+    pub(crate) async fn shard_of(&self, producer: &RunningProducer, key: &str) -> String {
+        let body = json!({"data": "probe", "partitionKey": key}).to_string();
+        let answer = self.post(producer, "/", body).await;
+        answer.body["shard_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A partition key that goes to another shard.
+    pub(crate) async fn key_elsewhere(&self, producer: &RunningProducer, shard: &str) -> String {
+        for number in 0.. {
+            let key = format!("key-{number}");
+            if self.shard_of(producer, &key).await != shard {
+                return key;
+            }
+        }
+        unreachable!("one of many keys goes elsewhere")
+    }
+
     pub(crate) async fn get(&self, address: SocketAddr, path: &str) -> Answer {
         self.send(Request::get(format!("http://{address}{path}")).body(Full::default()).unwrap()).await
     }
