@@ -261,8 +261,8 @@ impl Work {
     async fn take(&mut self) -> Result<(), TableError> {
         let workplace = self.worker.workplace.clone();
         let takes = stream::iter(self.plan()).map(move |(lease, how)| take(workplace.clone(), lease, how));
-        let taken: Vec<_> =
-            takes.buffer_unordered(TAKES).take_until(self.stopping.clone().cancelled_owned()).collect().await;
+        // To their end even when the worker is to stop: what is taken is served, and given up again at once.
+        let taken: Vec<_> = takes.buffer_unordered(TAKES).collect().await;
         for taken in taken {
             match taken {
                 Ok((lease, begun_at)) => self.serve(lease, begun_at),
