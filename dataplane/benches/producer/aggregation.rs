@@ -43,8 +43,8 @@ pub(crate) fn run() {
     });
     let rate = |seconds: f64| format!("{} records/CPU-s", grouped((RECORDS * AGGREGATES) as f64 / seconds));
     let baseline = format!("MD5 + copy: {}", rate(base));
-    line("encode, 100 B records", &rate(encode), &baseline, Some(encode / base), "time at most 1.3; 4,000,000/s");
-    line("decode, 100 B records", &rate(decoding), &baseline, Some(decoding / base), "5,000,000/s");
+    line("encode, 100 B records", &rate(encode), &baseline, Some(base / encode), "at least 0.77; 4,000,000/s");
+    line("decode, 100 B records", &rate(decoding), &baseline, Some(base / decoding), "5,000,000/s");
     digesting(&sealed);
 }
 
@@ -61,5 +61,5 @@ fn digesting(sealed: &Bytes) {
         ]
     });
     let rate = |seconds: f64| format!("{:.2} GB/CPU-s", (sealed.len() * AGGREGATES) as f64 / seconds / 1e9);
-    line("MD5 of many messages", &rate(together), &format!("md-5: {}", rate(alone)), Some(together / alone), "-");
+    line("MD5 of many messages", &rate(together), &format!("md-5: {}", rate(alone)), Some(alone / together), "-");
 }
