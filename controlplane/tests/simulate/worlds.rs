@@ -95,6 +95,7 @@ fn weir_follows_a_load_up_and_down_without_losing_a_record() {
     let shards: Vec<_> = timeline.minutes.iter().map(|minute| minute.shards).collect();
     assert!(shards[170] >= 5.0, "{shards:?}");
     // How far down it goes depends on what the steps up have left of the day's calls.
-    assert!(*shards.last().unwrap() < shards[170], "{shards:?}");
+    let highest = shards.iter().copied().fold(0.0, f64::max);
+    assert!(*shards.last().unwrap() <= 0.6 * highest, "{shards:?}");
     assert_eq!(total(&timeline, |minute| minute.lost_records), 0.0);
 }
