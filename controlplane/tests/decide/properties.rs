@@ -165,6 +165,8 @@ proptest! {
 
     #[test]
     fn more_load_never_makes_fewer_shards(policy in policies(), world in worlds(), more in 1.0..4.0f64) {
+        // A shard that is hot alone keeps what there is, and is no exception any more once the others are as full.
+        let world = World { hot_shards: Vec::new(), ..world };
         let more = World {
             offered_mib: world.offered_mib * more,
             offered_records: world.offered_records * more,

@@ -130,7 +130,7 @@ fn calls(timeline: &Timeline) -> impl Iterator<Item = &super::super::Call> {
 }
 
 #[test]
-fn nobody_gets_more_out_of_aws_than_it_gives() {
+fn nobody_gets_more_than_kinesis_and_ecs_give() {
     for shape in [Shape::Square, Shape::FlashCrowd, Shape::Noise] {
         let demand = day(shape);
         for kind in Kind::ALL {
