@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// Wall-clock time that never goes back: it follows the monotonic clock from the start, and the machine's own clock only
-/// where that is ahead, as after a laptop's sleep. A jump forward starts every stabilisation window anew.
+/// Wall-clock time that follows the monotonic clock from the start, and the machine's own clock only where that is ahead,
+/// as after a laptop's sleep. A jump forward starts every stabilisation window anew. Time goes back only when such a jump
+/// is corrected, never before the start; `decide` then moves what it remembers back with it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     started_at: Timestamp,
