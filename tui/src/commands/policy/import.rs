@@ -38,14 +38,14 @@ struct Document<'a> {
     imported: &'a Imported,
 }
 
-pub(super) fn run(args: Args) -> Result<Exit> {
-    let json = text_of(&args.file)?;
+pub(super) fn run(Args { file, format }: Args) -> Result<Exit> {
+    let json = text_of(&file)?;
     let imported = Imported::from_scaling_utils(&json)
-        .map_err(|error| Failure::usage(format!("cannot import {}: {error}", args.file.display())))?;
+        .map_err(|error| Failure::usage(format!("cannot import {}: {error}", file.display())))?;
     for left in &imported.left_out {
         note(format_args!("not carried over: {}: {}", left.key, left.why));
     }
     let document = Document { version: 1, imported: &imported };
-    Writer::from(args.format).document(&document, || imported.text.clone())?;
+    Writer::from(format).document(&document, || imported.text.clone())?;
     Ok(Exit::Done)
 }
