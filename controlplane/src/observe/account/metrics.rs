@@ -112,9 +112,11 @@ impl Metrics {
 }
 
 impl Minute {
-    /// Begins the minute that ends at `end`, if that is another one, and adds what is asked for.
+    /// Begins the minute that ends at `end`, if that is a later one, and adds what is asked for. A turn that began a moment
+    /// before the minute is content with it; only a clock that was put back makes an earlier minute the newest.
     fn turn(&mut self, end: i64, asked: &[Series]) {
-        if self.end != end {
+        let is_put_back = end < self.end - METRIC_PERIOD.as_secs().cast_signed();
+        if end > self.end || is_put_back {
             self.series.retain(|_, known| std::mem::take(known).is_wanted);
             (self.end, self.failed) = (end, None);
         }
@@ -213,5 +215,16 @@ mod tests {
         assert_eq!(minute.unread().len(), 2, "whoever asked in the last minute will ask again");
         minute.turn(180, &[series("a")]);
         assert_eq!(minute.unread(), [series("a")], "nobody asked for b");
+    }
+
+    #[test]
+    fn a_turn_that_began_before_the_minute_does_not_have_it_read_again_unless_the_clock_was_put_back() {
+        let mut minute = Minute::default();
+        minute.turn(7_200, &[series("a")]);
+        minute.learn(&[series("a")], vec![None]);
+        minute.turn(7_140, &[series("a")]);
+        assert_eq!((minute.end, minute.unread().len()), (7_200, 0), "a slow turn");
+        minute.turn(3_600, &[series("a")]);
+        assert_eq!((minute.end, minute.unread().len()), (3_600, 1), "an hour back");
     }
 }
