@@ -9,10 +9,10 @@
 
 mod alarm;
 mod app_auto_scaling;
-mod aws_lambda;
 mod epsagon;
 mod fixed;
 mod keda;
+mod lambda;
 mod resize;
 mod rival;
 mod scaling_utils;
@@ -27,10 +27,10 @@ use std::fmt;
 
 use super::{Contender, Demand};
 use app_auto_scaling::AppAutoScaling;
-use aws_lambda::AwsLambda;
 use epsagon::Epsagon;
 use fixed::Fixed;
 use keda::Keda;
+use lambda::AwsLambda;
 use rival::Rival;
 use scaling_utils::ScalingUtils;
 use substation::Substation;
