@@ -166,6 +166,7 @@ async fn a_program_that_is_asked_to_stop_writes_a_checkpoint_that_holds() {
     let (producer, first) = (world.producer(&[]).await, program.consumer(&world).await);
     let before = store(&world, &producer, "before", 50).await;
     program.until_seen(&before).await;
+    until("each shard has its program", async || program.events("initialize").len() == 2).await;
     first.role.stop().await;
     let asked = program.events("shutdownRequested checkpoint");
     assert!(asked.len() == 2 && asked.iter().all(|note| note["checkpoint"].is_null()), "{asked:?}");

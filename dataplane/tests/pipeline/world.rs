@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kinesis::{
     config::Credentials,
@@ -139,7 +139,11 @@ impl World {
             let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
             let mut next = iterator.shard_iterator;
             while let Some(iterator) = next {
-                let page = self.kinesis.get_records().shard_iterator(iterator).send().await.unwrap();
+                // A shard that has given several MiB gives no more for some seconds.
+                let patient = RetryConfig::standard().with_max_attempts(10);
+                let page = self.kinesis.get_records().shard_iterator(iterator).customize();
+                let page = page.config_override(aws_sdk_kinesis::Config::builder().retry_config(patient));
+                let page = page.send().await.unwrap();
                 next = page.next_shard_iterator.filter(|_| !page.records.is_empty());
                 records.extend(page.records.into_iter().map(|record| (shard.clone(), record)));
             }
