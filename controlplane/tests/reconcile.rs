@@ -1,72 +1,37 @@
 //! Whole control planes on localcloud.
 
 mod common;
+#[path = "common/in_process.rs"]
+mod in_process;
 #[path = "common/ledger.rs"]
 mod ledger;
+#[path = "common/within.rs"]
+mod within;
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use common::{CONTROL_TABLE, World, create_table};
 use controlplane::{
-    Settings,
     decide::{Action, ActionResult},
-    record::{ConditionKind, Lease, Pause, PauseScope, Status, Table},
+    record::{ConditionKind, Pause, PauseScope, Status, Table},
     units::ShardCount,
 };
+use in_process::Controlplane;
 use jiff::Timestamp;
 use ledger::ledger;
-use tokio::{task::JoinHandle, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
+use within::within;
 
 /// The longest that anything here may take: a takeover after a release is one look, two seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const TICK: Duration = Duration::from_millis(200);
+
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
-struct Controlplane {
-    stopping: CancellationToken,
-    running: JoinHandle<Result<(), controlplane::Error>>,
-}
-
-impl Controlplane {
-    fn start(world: &World) -> Self {
-        let settings = Settings {
-            deployment: "weir".into(),
-            stream: "weir".into(),
-            application: "weir-consumer".into(),
-            control_table: CONTROL_TABLE.into(),
-            cluster: "weir".into(),
-            producer_service: "weir-producer".into(),
-            consumer_service: "weir-consumer".into(),
-            tick: Duration::from_millis(200),
-            lease: Lease::default(),
-            bind: [127, 0, 0, 1].into(),
-            admin_port: 0,
-            log: "info".into(),
-        };
-        let (config, stopping) = (world.config.clone(), CancellationToken::new());
-        let stop = stopping.clone();
-        let running = tokio::spawn(async move { controlplane::run_with(&config, settings, stop).await });
-        Self { stopping, running }
-    }
-
-    async fn stop(self) {
-        self.stopping.cancel();
-        self.running.await.unwrap().unwrap();
-    }
-}
-
-async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut looks = tokio::time::interval(Duration::from_millis(20));
-    loop {
-        looks.tick().await;
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what} did not happen within {PATIENCE:?}");
-    }
+async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, look).await
 }
 
 async fn status(table: &Table, wanted: impl Fn(&Status) -> bool) -> Option<Status> {
@@ -86,10 +51,10 @@ async fn break_policy(world: &World) {
 async fn of_two_control_planes_one_acts_and_the_other_takes_over_after_a_release() {
     let world = World::start().await;
     let table = world.table();
-    let first = Controlplane::start(&world);
+    let first = Controlplane::start(world.config.clone(), TICK);
     let leading = until("a first status", || status(&table, |_| true)).await;
     assert_eq!(leading.epoch, 1);
-    let second = Controlplane::start(&world);
+    let second = Controlplane::start(world.config.clone(), TICK);
     let later = until("ten more ticks", || {
         status(&table, |status| status.heartbeat_at > leading.heartbeat_at + Duration::from_secs(2))
     })
@@ -109,7 +74,7 @@ async fn of_two_control_planes_one_acts_and_the_other_takes_over_after_a_release
 async fn a_world_that_cannot_be_read_is_degraded_and_nothing_is_done() {
     let world = World::start().await;
     let table = world.table();
-    let controlplane = Controlplane::start(&world);
+    let controlplane = Controlplane::start(world.config.clone(), TICK);
     let status = until("a status", || status(&table, |_| true)).await;
     assert!(status.observation.blind_spots.iter().any(|line| line.contains("stream")), "{status:?}");
     insta::assert_snapshot!(status.observation.blind_spots.join("\n"));
@@ -124,7 +89,7 @@ async fn a_world_that_cannot_be_read_is_degraded_and_nothing_is_done() {
 async fn a_changed_policy_is_in_force_within_a_tick_and_a_broken_one_is_not() {
     let world = World::start().await;
     let table = world.table();
-    let controlplane = Controlplane::start(&world);
+    let controlplane = Controlplane::start(world.config.clone(), TICK);
     table.apply_policy("weir", "version = 1", 0, "ann", AT).await.unwrap();
     until("the policy", || status(&table, |status| status.observed_generation == 1)).await;
     break_policy(&world).await;
@@ -161,7 +126,7 @@ async fn a_stream_below_the_minimum_is_resharded_once_and_the_decision_tells_of_
     let world = World::start().await;
     let (table, kinesis) = (world.table(), stream(&world).await);
     table.apply_policy("weir", "version = 1\n[stream]\nmin_shards = 2", 0, "ann", AT).await.unwrap();
-    let controlplane = Controlplane::start(&world);
+    let controlplane = Controlplane::start(world.config.clone(), TICK);
     until("a second shard", || has_shards(&kinesis, 2)).await;
     let settled = until("the end of the reshard", || {
         status(&table, |status| status.observation.stream.open_shards.is_some_and(|open| open.value == ShardCount(2)))
@@ -192,7 +157,7 @@ async fn a_pause_holds_every_change_and_lifting_it_lets_them_go_on() {
     let pause = Pause { scope: PauseScope::All, until: None, reason: "launch day".into(), by: "ann".into(), at: AT };
     table.set_pause("weir", &pause).await.unwrap();
     table.apply_policy("weir", "version = 1\n[stream]\nmin_shards = 2", 0, "ann", AT).await.unwrap();
-    let controlplane = Controlplane::start(&world);
+    let controlplane = Controlplane::start(world.config.clone(), TICK);
     let held = until("a skipped action", || {
         status(&table, |status| status.last_decision.as_ref().is_some_and(|decision| !decision.outcomes.is_empty()))
     })
@@ -215,7 +180,7 @@ async fn a_dry_run_decides_and_changes_nothing() {
     let (table, kinesis) = (world.table(), stream(&world).await);
     let policy = "version = 1\n[stream]\nmin_shards = 2\n[guard]\ndry_run = true";
     table.apply_policy("weir", policy, 0, "ann", AT).await.unwrap();
-    let controlplane = Controlplane::start(&world);
+    let controlplane = Controlplane::start(world.config.clone(), TICK);
     let first = until("a decision", || {
         status(&table, |status| status.last_decision.as_ref().is_some_and(|decision| !decision.outcomes.is_empty()))
     })

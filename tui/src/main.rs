@@ -4,6 +4,7 @@ mod app;
 mod clock;
 mod commands;
 mod failure;
+mod interrupt;
 mod load;
 mod local;
 mod output;

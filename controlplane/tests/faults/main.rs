@@ -15,3 +15,5 @@ mod policies;
 mod process;
 mod proxy;
 mod simulated;
+#[path = "../common/within.rs"]
+mod within;

@@ -11,11 +11,11 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::time::Instant;
 
 use crate::{
     common::{CONTROL_TABLE, World, create_table},
     proxy::Proxy,
+    within::within,
 };
 
 /// The shortest lease that a control plane takes, so that a takeover need not be waited for long.
@@ -96,17 +96,8 @@ impl Drop for Process {
     }
 }
 
-/// Looks until there is something to see.
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut looks = tokio::time::interval(Duration::from_millis(25));
-    loop {
-        looks.tick().await;
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what} did not happen within {PATIENCE:?}");
-    }
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, look).await
 }
 
 /// The status, once it is as wanted.

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
+    in_process::Controlplane,
     proxy::Proxy,
-    world::{Controlplane, services, status, stream, until, world},
+    world::{services, status, stream, until, world},
 };
 
 const TICK: Duration = Duration::from_secs(5);

@@ -13,7 +13,8 @@ use localcloud::cloudwatch::Datum;
 
 use crate::{
     common::{World, create_table},
-    world::{Controlplane, services, shards, status, stream, until, world},
+    in_process::Controlplane,
+    world::{services, shards, status, stream, until, world},
 };
 
 const TICK: Duration = Duration::from_millis(200);

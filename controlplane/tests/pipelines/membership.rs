@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::world::{Controlplane, shards, status, stream, until, world};
+use crate::{
+    in_process::Controlplane,
+    world::{shards, status, stream, until, world},
+};
 
 const TICK: Duration = Duration::from_millis(200);
 

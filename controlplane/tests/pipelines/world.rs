@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use aws_sdk_ecs::types::ContainerDefinition;
 use aws_sdk_kinesis::types::StreamStatus;
-use controlplane::{
-    Settings,
-    record::{Lease, Status, Table},
-};
-use tokio::{task::JoinHandle, time::Instant};
-use tokio_util::sync::CancellationToken;
+use controlplane::record::{Status, Table};
 
-use crate::common::{CONTROL_TABLE, World, create_table};
+use crate::{
+    common::{World, create_table},
+    within::within,
+};
 
 /// The longest that anything here may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,51 +54,8 @@ pub(crate) async fn services(world: &World, names: &[String]) {
     }
 }
 
-pub(crate) struct Controlplane {
-    stopping: CancellationToken,
-    running: JoinHandle<Result<(), controlplane::Error>>,
-}
-
-impl Controlplane {
-    /// Starts the control plane of deployment `weir`.
-    pub(crate) fn start(config: SdkConfig, tick: Duration) -> Self {
-        let settings = Settings {
-            deployment: "weir".into(),
-            stream: "weir".into(),
-            application: "weir-consumer".into(),
-            control_table: CONTROL_TABLE.into(),
-            cluster: "weir".into(),
-            producer_service: "weir-producer".into(),
-            consumer_service: "weir-consumer".into(),
-            tick,
-            lease: Lease::default(),
-            bind: [127, 0, 0, 1].into(),
-            admin_port: 0,
-            log: "info".into(),
-        };
-        let stopping = CancellationToken::new();
-        let stop = stopping.clone();
-        let running = tokio::spawn(async move { controlplane::run_with(&config, settings, stop).await });
-        Self { stopping, running }
-    }
-
-    pub(crate) async fn stop(self) {
-        self.stopping.cancel();
-        self.running.await.unwrap().unwrap();
-    }
-}
-
-/// Looks until there is something to see.
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    let mut looks = tokio::time::interval(Duration::from_millis(20));
-    loop {
-        looks.tick().await;
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what} did not happen within {PATIENCE:?}");
-    }
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, look).await
 }
 
 /// The status of a pipeline, once it is as wanted.

@@ -136,31 +136,10 @@ impl Consumer {
             async move { ended.run_until_cancelled(task.sample()).await }
         });
         let id = worker_id(&task);
-        let status = Status {
-            stream: stream.clone(),
-            application: application.clone(),
-            stats: stats.clone(),
-            stopping: stopping.clone(),
-        };
+        let status = Status { stream: stream.clone(), application, stats: stats.clone(), stopping: stopping.clone() };
         let page = admin::router(task.clone(), Arc::new(status));
         background.spawn(http::serve(admin, page, admin::BOUNDS, ended.clone()));
-        let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
-        background.spawn({
-            let (stats, stream, ended) = (stats.clone(), stream.clone(), ended.clone());
-            let (cloudwatch, application) = (cloudwatch.clone(), application.clone());
-            let (level, mut published) = (settings.metrics_level, kcl::Published::default());
-            let namespace = application.clone();
-            let data = move || {
-                let report = stats.report(&stream, &application, Instant::now());
-                kcl::data(&stats, &report, level, &mut published)
-            };
-            async move { ended.run_until_cancelled(cloudwatch::publish(cloudwatch, namespace, data)).await }
-        });
-        background.spawn({
-            let (stats, stream, ended) = (stats.clone(), stream.clone(), ended.clone());
-            let data = move || metrics::cloudwatch_data(&stats, &stream, &application);
-            async move { ended.run_until_cancelled(cloudwatch::publish(cloudwatch, NAMESPACE, data)).await }
-        });
+        publish(&background, &config, &settings, &stats, &ended);
 
         let kinesis = aws_sdk_kinesis::Client::new(&config);
         let (retrieval, reason) = fetch::choose(&kinesis, &settings).await;
@@ -238,6 +217,34 @@ fn reading(config: &SdkConfig) -> aws_sdk_kinesis::Client {
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     aws_sdk_kinesis::Client::from_conf(config.build())
+}
+
+/// Publishes the KCL's metrics and Weir's own until `ended`.
+fn publish(
+    background: &TaskTracker,
+    config: &SdkConfig,
+    settings: &Settings,
+    stats: &Arc<Stats>,
+    ended: &CancellationToken,
+) {
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(config);
+    let (stream, application) = (settings.task.stream.clone(), settings.application.clone());
+    background.spawn({
+        let (stats, stream, ended) = (stats.clone(), stream.clone(), ended.clone());
+        let (cloudwatch, application) = (cloudwatch.clone(), application.clone());
+        let (level, mut published) = (settings.metrics_level, kcl::Published::default());
+        let namespace = application.clone();
+        let data = move || {
+            let report = stats.report(&stream, &application, Instant::now());
+            kcl::data(&stats, &report, level, &mut published)
+        };
+        async move { ended.run_until_cancelled(cloudwatch::publish(cloudwatch, namespace, data)).await }
+    });
+    background.spawn({
+        let (stats, ended) = (stats.clone(), ended.clone());
+        let data = move || metrics::cloudwatch_data(&stats, &stream, &application);
+        async move { ended.run_until_cancelled(cloudwatch::publish(cloudwatch, NAMESPACE, data)).await }
+    });
 }
 
 async fn work(worker: Worker, stop_timeout: Duration, stopping: CancellationToken) {

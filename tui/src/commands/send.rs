@@ -5,15 +5,13 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Result;
 use clap::{ArgGroup, Args as ClapArgs};
 use serde::Serialize;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::Instant,
-};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::duration;
 use crate::{
     failure::{Exit, Failure},
+    interrupt::interrupted,
     load::{self, Client, Plan, Records, Schedule, Tally, trace},
     output::{FormatArgs, Progress, Writer},
     target::{Global, Target},
@@ -83,7 +81,11 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     };
     let client = Client::new(&url(&args, global).await?)?;
     let stopping = CancellationToken::new();
-    tokio::spawn(cancel_on_interrupt(stopping.clone()));
+    let asked = stopping.clone();
+    tokio::spawn(async move {
+        interrupted().await;
+        asked.cancel();
+    });
     let started = Instant::now();
     let tally = send(&client, records, &plan, &stopping, started).await?;
     let seconds = Instant::now().duration_since(started).as_secs_f64();
@@ -146,18 +148,6 @@ async fn url(args: &Args, global: &Global) -> Result<String> {
             .hint("`ctl up` starts one; --url posts anywhere")
             .into()
     })
-}
-
-async fn cancel_on_interrupt(stopping: CancellationToken) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    stopping.cancel();
 }
 
 fn text(summary: &Summary) -> String {

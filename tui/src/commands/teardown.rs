@@ -10,11 +10,11 @@ use stack::{
     inventory::{self, Inventory},
     teardown::{Options, Report, TeardownError},
 };
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     failure::{Exit, Failure},
+    interrupt::interrupted,
     output::{self, FormatArgs, Table, Writer, note},
     target::{Global, Target},
     wording::operation,
@@ -93,7 +93,12 @@ fn confirm(inventory: &Inventory) -> Result<()> {
 
 async fn remove(target: &Target, clients: &Clients, inventory: &Inventory) -> Result<Report> {
     let cancel = CancellationToken::new();
-    let interrupted = tokio::spawn(cancel_on_signal(cancel.clone()));
+    let asked = cancel.clone();
+    let listening = tokio::spawn(async move {
+        interrupted().await;
+        note("stopping; the same command carries on");
+        asked.cancel();
+    });
     let (progress, mut events) = Progress::channel();
     let show = tokio::spawn(async move {
         let shown = output::Progress::start();
@@ -106,21 +111,8 @@ async fn remove(target: &Target, clients: &Clients, inventory: &Inventory) -> Re
     drop(progress);
     // A display that failed has nothing to say.
     let _ = show.await;
-    interrupted.abort();
+    listening.abort();
     report.map_err(|error| failure(&error).into())
-}
-
-async fn cancel_on_signal(cancel: CancellationToken) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    note("stopping; the same command carries on");
-    cancel.cancel();
 }
 
 fn failure(error: &TeardownError) -> Failure {

@@ -16,10 +16,7 @@ use stack::{
     image::{self, ImageSource},
     template::Parameter,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -29,6 +26,7 @@ use super::{
 use crate::{
     app::session::{self, Ending},
     failure::{Exit, Failure},
+    interrupt::interrupted,
     load::Client,
     local::{self, Launch, Launched, Record, StateDirectory},
     output::{self, Format, FormatArgs, Progress, Writer, note},
@@ -239,15 +237,4 @@ fn welcome(record: &Record, took: Duration) {
 
 fn log_hint(state: &StateDirectory) -> String {
     format!("its log is {}", state.log().display())
-}
-
-async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }
