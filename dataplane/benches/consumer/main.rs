@@ -1,6 +1,7 @@
 //! What the consumer costs and how fast it hands over, with real processes on a localcloud in this one.
 //!
-//! `cargo bench -p dataplane --bench consumer` prints the costs, each beside a baseline of the same run;
+//! `cargo bench -p dataplane --bench consumer` prints the costs, each beside a baseline of the same run, and with
+//! `-- throughput` or `-- exec` a part of them;
 //! `cargo bench -p dataplane --bench consumer -- times 50` how long starts and takeovers take, over so many runs.
 
 mod exec;
@@ -22,7 +23,11 @@ fn main() {
             runtime.block_on(throughput::run());
             runtime.block_on(exec::run());
         }
+        // What a bench asks of a process of its own.
+        [what, endpoint_url] if what == "fetch" => runtime.block_on(throughput::fetch(endpoint_url)),
+        [what] if what == "throughput" => runtime.block_on(throughput::run()),
+        [what] if what == "exec" => runtime.block_on(exec::run()),
         [what, runs] if what == "times" => runtime.block_on(times::run(runs.parse().expect("a number of runs"))),
-        other => panic!("neither nothing nor `times N`: {other:?}"),
+        other => panic!("not nothing, `throughput`, `exec` or `times N`: {other:?}"),
     }
 }

@@ -77,10 +77,15 @@ impl Process {
 
     /// Waits until so many are.
     pub(crate) async fn until_processed(&self, records: u64) {
+        self.until_processed_looking_every(Duration::from_millis(20), records).await;
+    }
+
+    /// The same for a process whose CPU time is measured, in which each look has its part.
+    pub(crate) async fn until_processed_looking_every(&self, pause: Duration, records: u64) {
         let deadline = Instant::now() + Duration::from_secs(300);
         while self.processed().await.is_none_or(|processed| processed < records) {
             assert!(Instant::now() < deadline, "not processed in five minutes: {:?}", self.processed().await);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(pause).await;
         }
     }
 }

@@ -7,7 +7,7 @@ use aws_sdk_kinesis::{
     Client,
     config::Credentials,
     primitives::Blob,
-    types::{PutRecordsRequestEntry, StreamDescriptionSummary, StreamStatus},
+    types::{ConsumerStatus, PutRecordsRequestEntry, StreamDescriptionSummary, StreamStatus},
 };
 use dataplane::aggregation::{Aggregate, HashKey};
 use localcloud::LocalCloud;
@@ -20,24 +20,35 @@ pub(crate) struct World {
     _directory: TempDir,
 }
 
+/// How much of a shard may be read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quotas {
+    /// Two megabytes a second, five calls a second.
+    OfAws,
+    /// None, so that what is measured is the program.
+    Off,
+}
+
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_with(Quotas::Off).await
+    }
+
+    pub(crate) async fn start_with(reading: Quotas) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let mut settings = localcloud::Settings::new(directory.path().to_owned());
         settings.listen = ([127, 0, 0, 1], 0).into();
         settings.kinesis.write_bytes_per_second = 1 << 40;
         settings.kinesis.write_records_per_second = 1 << 30;
-        settings.kinesis.read_bytes_per_second = 1 << 40;
+        if reading == Quotas::Off {
+            settings.kinesis.read_bytes_per_second = 1 << 40;
+            settings.kinesis.read_calls_per_second = 1 << 30;
+            settings.kinesis.fan_out_bytes_per_second = 1 << 40;
+        }
         settings.kinesis.retained_bytes_max = 4 << 30;
         let cloud = LocalCloud::start(settings).await.expect("an endpoint");
-        let sdk: SdkConfig = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(cloud.endpoint_url())
-            .load()
-            .await;
         let endpoint_url = cloud.endpoint_url().to_owned();
-        Self { endpoint_url, kinesis: Client::new(&sdk), cloud: Some(cloud), _directory: directory }
+        Self { kinesis: kinesis(&endpoint_url).await, endpoint_url, cloud: Some(cloud), _directory: directory }
     }
 
     pub(crate) async fn create(&self, stream: &str, shards: i32) {
@@ -47,6 +58,22 @@ impl World {
             let status = summary.stream_description_summary().map(StreamDescriptionSummary::stream_status);
             if status == Some(&StreamStatus::Active) {
                 return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Registers a consumer of a stream for fan-out and returns its ARN.
+    pub(crate) async fn register(&self, stream: &str, name: &str) -> String {
+        let summary = self.kinesis.describe_stream_summary().stream_name(stream).send().await.expect("a summary");
+        let stream_arn = summary.stream_description_summary().map(|summary| summary.stream_arn().to_owned());
+        let registering = self.kinesis.register_stream_consumer().set_stream_arn(stream_arn).consumer_name(name);
+        let consumer = registering.send().await.expect("registered").consumer.expect("a consumer");
+        loop {
+            let described = self.kinesis.describe_stream_consumer().consumer_arn(consumer.consumer_arn());
+            let described = described.send().await.expect("a description").consumer_description;
+            if described.is_some_and(|description| *description.consumer_status() == ConsumerStatus::Active) {
+                return consumer.consumer_arn;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -72,6 +99,17 @@ impl World {
             assert_eq!(put.send().await.expect("stored").failed_record_count, Some(0));
         }
     }
+}
+
+/// A client of an endpoint.
+pub(crate) async fn kinesis(endpoint_url: &str) -> Client {
+    let sdk: SdkConfig = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(endpoint_url)
+        .load()
+        .await;
+    Client::new(&sdk)
 }
 
 impl Drop for World {

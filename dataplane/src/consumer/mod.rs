@@ -189,8 +189,9 @@ fn processing(settings: &Settings, output: impl AsyncWrite + Send + Unpin + 'sta
             let url = settings.webhook_url.as_deref();
             let url = url.ok_or_else(|| missing("WEIR_WEBHOOK_URL", "the `webhook` processor needs a URL"))?;
             let (records, concurrency) = (settings.webhook_records.into(), settings.webhook_concurrency.into());
-            let webhook = Webhook::new(url, settings.webhook_timeout, records, concurrency);
-            Ok(Processing::Direct(Arc::new(webhook.map_err(|problem| missing("WEIR_WEBHOOK_URL", &problem))?)))
+            let ca = settings.webhook_ca.as_deref();
+            let webhook = Webhook::new(url, ca, settings.webhook_timeout, records, concurrency);
+            Ok(Processing::Direct(Arc::new(webhook.map_err(|(setting, problem)| missing(setting, &problem))?)))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The consumer's settings.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
 
@@ -27,6 +27,9 @@ pub struct Settings {
     /// URL that the `webhook` processor POSTs batches of records to, as lines of JSON
     #[arg(long, env = "WEIR_WEBHOOK_URL")]
     pub webhook_url: Option<String>,
+    /// PEM file of authorities to trust for https beside the system's. Read once, at the start
+    #[arg(long, env = "WEIR_WEBHOOK_CA")]
+    pub webhook_ca: Option<PathBuf>,
     /// Time for each answer of the webhook, after which the batch is sent again
     #[arg(long, env = "WEIR_WEBHOOK_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub webhook_timeout: Duration,

@@ -35,6 +35,9 @@ pub enum OutOfRange {
     Drop,
 }
 
+/// The range of a shard that is alone: nothing belongs elsewhere.
+const WHOLE_RANGE: (HashKey, HashKey) = (HashKey(0), HashKey(u128::MAX));
+
 /// The shard that records come from.
 #[derive(Debug, Clone)]
 pub(crate) struct Shard {
@@ -114,38 +117,42 @@ pub(crate) fn unpack(
 
 /// Counts the records from `from` on that belong to another shard, and takes them out if they are not wanted.
 fn sift(shard: &Shard, from: usize, records: &mut Vec<Record>) -> u64 {
-    let Some((first, last)) = &shard.range else { return 0 };
-    // The records of an aggregate share their keys, mostly.
-    let mut known: Option<(Arc<str>, bool)> = None;
-    let mut is_foreign = |record: &Record| {
-        let key = record.explicit_hash_key.as_ref().unwrap_or(&record.partition_key);
-        if let Some((known, foreign)) = &known
-            && Arc::ptr_eq(known, key)
-        {
-            return *foreign;
-        }
-        let explicit = record.explicit_hash_key.as_ref().and_then(|hash| hash.parse().ok());
-        let hash = explicit.unwrap_or_else(|| HashKey::of(&record.partition_key));
-        let foreign = hash < *first || *last < hash;
-        known = Some((key.clone(), foreign));
-        foreign
-    };
-    let foreign: Vec<bool> = records[from..].iter().map(&mut is_foreign).collect();
+    let Some((first, last)) = shard.range.filter(|range| *range != WHOLE_RANGE) else { return 0 };
+    let foreign: Vec<bool> = hashes(&records[from..]).map(|hash| hash < first || last < hash).collect();
     let count = foreign.iter().filter(|foreign| **foreign).count() as u64;
     if count > 0 && shard.out_of_range == OutOfRange::Drop {
         let mut foreign = foreign.into_iter();
-        let mut place = 0;
-        records.retain(|_| {
-            place += 1;
-            place <= from || !foreign.next().unwrap_or(false)
-        });
+        let _dropped = records.extract_if(from.., |_| foreign.next().unwrap_or(false)).count();
     }
     count
+}
+
+/// Where records belong: at their explicit hash key, or else at the hash of their partition key.
+fn hashes(records: &[Record]) -> impl Iterator<Item = HashKey> {
+    let own = records.iter().filter(|record| record.explicit_hash_key.is_none());
+    let keys: Vec<&str> = own.map(|record| &*record.partition_key).collect();
+    let mut own = HashKey::of_all(&keys).into_iter();
+    // The records of an aggregate share their explicit hash key, mostly.
+    let mut known: Option<(&Arc<str>, HashKey)> = None;
+    records.iter().map(move |record| {
+        let Some(explicit) = &record.explicit_hash_key else {
+            return own.next().unwrap_or_else(|| HashKey::of(&record.partition_key));
+        };
+        match known {
+            Some((key, hash)) if Arc::ptr_eq(key, explicit) => hash,
+            _ => {
+                let Ok(hash) = explicit.parse() else { return HashKey::of(&record.partition_key) };
+                known = Some((explicit, hash));
+                hash
+            }
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use aws_sdk_kinesis::primitives::{Blob, DateTime};
+    use md5::Digest;
 
     use super::*;
     use crate::aggregation::Aggregate;
@@ -226,6 +233,46 @@ mod tests {
             let unpacked = unpack(record, &shard, &Checkpoint::TrimHorizon, &mut records);
             assert_eq!((records.len(), unpacked.out_of_range), (delivered, foreign), "{out_of_range:?} from {first}");
             assert_eq!(unpacked.checkpoint, Some(at("100", 2)), "the checkpoint passes what is left out");
+        }
+    }
+
+    #[test]
+    fn each_record_of_an_aggregate_is_judged_by_its_own_key() {
+        // What the KPL makes of records with different keys, none of them with an explicit hash key.
+        let keys = ["a", "b", "c", "d", "a"];
+        let mut message = Vec::new();
+        for key in &keys[..4] {
+            message.extend_from_slice(&[0x0A, 1, key.as_bytes()[0]]);
+        }
+        for index in [0, 1, 2, 3, 0] {
+            message.extend_from_slice(&[0x1A, 5, 0x08, index, 0x1A, 1, b'0' + index]);
+        }
+        let digest = md5::Md5::digest(&message);
+        let data = [&[0xF3, 0x89, 0x9A, 0xC2], &message[..], &digest[..]].concat();
+        // Their MD5s begin with 0c, 92, 4a and 82.
+        let upper_half = Some((1 << 127, u128::MAX));
+        let read = |out_of_range| {
+            let (shard, mut records) = (shard(upper_half, out_of_range), Vec::new());
+            let unpacked = unpack(kinesis_record("7", data.clone()), &shard, &Checkpoint::TrimHorizon, &mut records);
+            let keys: Vec<_> = records.iter().map(|record| record.partition_key.to_string()).collect();
+            (keys, unpacked.out_of_range, unpacked.checkpoint)
+        };
+        assert_eq!(read(OutOfRange::Deliver), (keys.map(str::to_owned).to_vec(), 3, Some(at("7", 4))));
+        let own = ["b", "d"].map(str::to_owned).to_vec();
+        assert_eq!(read(OutOfRange::Drop), (own, 3, Some(at("7", 4))));
+    }
+
+    #[test]
+    fn what_looks_like_an_aggregate_and_is_none_is_delivered_as_it_came() {
+        let whole = three();
+        let cut_short = whole[..whole.len() - 1].to_vec();
+        let mut tampered = whole.clone();
+        tampered[10] ^= 1;
+        let mut other_magic = whole;
+        other_magic[0] ^= 1;
+        for data in [cut_short, tampered, other_magic, vec![0xF3, 0x89, 0x9A, 0xC2], Vec::new()] {
+            let expected = (vec![(0, data.clone().into())], Some(at("100", 0)));
+            assert_eq!(read(data, &Checkpoint::TrimHorizon), expected);
         }
     }
 

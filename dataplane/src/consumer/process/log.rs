@@ -1,36 +1,23 @@
 //! The `log` processor: a JSON object a line on standard output.
 
-use std::str;
+use std::{str, sync::Arc};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     sync::Mutex,
 };
 
-use super::{Failure, Processor};
+use super::{Failure, Processor, json};
 use crate::consumer::unpack::Record;
+
+/// About what a line has beside its data.
+const LINE_BYTES: usize = 300;
 
 /// Writes records to an output that all shards share: whole batches, so that lines are never torn.
 pub(crate) struct Log {
     output: Mutex<Box<dyn AsyncWrite + Send + Unpin>>,
-}
-
-/// A record as it is written. Data that is not UTF-8 is written in base64.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_base64: Option<String>,
-    partition_key: &'a str,
-    sequence_number: &'a str,
-    sub_sequence_number: u64,
-    shard_id: &'a str,
-    arrived_at: Option<&'a str>,
 }
 
 impl Log {
@@ -39,7 +26,7 @@ impl Log {
     }
 
     async fn write(&self, records: &[Record]) -> Result<(), Failure> {
-        let lines = lines(records).map_err(Failure::rejected)?;
+        let lines = lines(records);
         let mut output = self.output.lock().await;
         output.write_all(&lines).await.map_err(Failure::unavailable)?;
         output.flush().await.map_err(Failure::unavailable)
@@ -52,32 +39,63 @@ impl Processor for Log {
     }
 }
 
-/// Records as lines of JSON: the form that everything shows them in.
-///
-/// # Errors
-/// Never in practice: every member can be written as JSON.
-pub fn lines(records: &[Record]) -> serde_json::Result<Vec<u8>> {
-    let mut lines = Vec::with_capacity(records.iter().map(|record| record.data.len() + 300).sum());
-    let mut arrived = (None, None);
+/// Records as lines of JSON: the form that everything shows them in. Data that is not UTF-8 is written in base64.
+#[must_use]
+pub fn lines(records: &[Record]) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(records.iter().map(|record| record.data.len() + LINE_BYTES).sum());
+    let mut origin: Option<Origin<'_>> = None;
     for record in records {
-        // The records of an aggregate arrived together.
-        if arrived.0 != record.arrived_at_ms {
-            arrived = (record.arrived_at_ms, record.arrived_at_ms.and_then(iso));
-        }
-        let data = str::from_utf8(&record.data).ok();
-        let line = Line {
-            data,
-            data_base64: data.is_none().then(|| BASE64_STANDARD.encode(&record.data)),
-            partition_key: &record.partition_key,
-            sequence_number: &record.sequence_number,
-            sub_sequence_number: record.sub_sequence_number,
-            shard_id: &record.shard_id,
-            arrived_at: arrived.1.as_deref(),
+        // The records of an aggregate have it in common.
+        let origin = match origin.take().filter(|known| known.is_of(record)) {
+            Some(known) => origin.insert(known),
+            None => origin.insert(Origin::of(record)),
         };
-        serde_json::to_writer(&mut lines, &line)?;
-        lines.push(b'\n');
+        match str::from_utf8(&record.data) {
+            Ok(text) => {
+                lines.extend_from_slice(br#"{"data":"#);
+                json::string(text, &mut lines);
+            }
+            Err(_) => {
+                lines.extend_from_slice(br#"{"data_base64":"#);
+                json::base64(&record.data, &mut lines);
+            }
+        }
+        lines.extend_from_slice(br#","partition_key":"#);
+        json::string(&record.partition_key, &mut lines);
+        lines.extend_from_slice(&origin.before);
+        json::number(record.sub_sequence_number, &mut lines);
+        lines.extend_from_slice(&origin.after);
     }
-    Ok(lines)
+    lines
+}
+
+/// What all records of a Kinesis record have in common, as it is written before and after a record's own number.
+struct Origin<'a> {
+    first: &'a Record,
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+impl<'a> Origin<'a> {
+    fn of(first: &'a Record) -> Self {
+        let (mut before, mut after) = (br#","sequence_number":"#.to_vec(), br#","shard_id":"#.to_vec());
+        json::string(&first.sequence_number, &mut before);
+        before.extend_from_slice(br#","sub_sequence_number":"#);
+        json::string(&first.shard_id, &mut after);
+        after.extend_from_slice(br#","arrived_at":"#);
+        match first.arrived_at_ms.and_then(iso) {
+            Some(time) => json::string(&time, &mut after),
+            None => after.extend_from_slice(b"null"),
+        }
+        after.extend_from_slice(b"}\n");
+        Self { first, before, after }
+    }
+
+    fn is_of(&self, record: &Record) -> bool {
+        Arc::ptr_eq(&self.first.sequence_number, &record.sequence_number)
+            && Arc::ptr_eq(&self.first.shard_id, &record.shard_id)
+            && self.first.arrived_at_ms == record.arrived_at_ms
+    }
 }
 
 /// ISO 8601 in UTC with milliseconds.
@@ -103,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_record_is_one_line_of_json() {
-        let written = lines(&[record(b"one\ntwo"), record(b"\xff")]).expect("lines");
+        let written = lines(&[record(b"one\ntwo"), record(b"\xff")]);
         assert_eq!(
             str::from_utf8(&written).expect("UTF-8"),
             concat!(

@@ -6,6 +6,7 @@
 
 mod direct;
 mod exec;
+mod json;
 mod log;
 mod processor;
 mod webhook;
@@ -51,7 +52,7 @@ pub(crate) enum Processing {
 /// A processor at work on one shard.
 pub(crate) enum Session<'a> {
     Direct(direct::Session<'a>),
-    Exec(Box<exec::Session<'a>>),
+    Exec(exec::Session<'a>),
 }
 
 /// Records of one shard, in order, that are processed together.
@@ -80,7 +81,7 @@ impl Processing {
             Self::Exec(exec) => {
                 let session = exec.open(shard_id, progress, accounts).await;
                 let session = session.map_err(|error| ProcessError::Unavailable(error.into()))?;
-                Ok(Session::Exec(Box::new(session)))
+                Ok(Session::Exec(session))
             }
         }
     }
@@ -107,7 +108,7 @@ impl Session<'_> {
     pub(crate) async fn finish(&mut self) -> Result<(), ProcessError> {
         match self {
             Self::Direct(session) => session.finish().await,
-            Self::Exec(_) => Ok(()),
+            Self::Exec(session) => session.finish().await,
         }
     }
 
@@ -115,7 +116,7 @@ impl Session<'_> {
     pub(crate) async fn settle(&mut self) -> Result<(), ProcessError> {
         match self {
             Self::Direct(session) => session.settle().await,
-            Self::Exec(_) => std::future::pending().await,
+            Self::Exec(session) => session.settle().await,
         }
     }
 
@@ -123,11 +124,7 @@ impl Session<'_> {
     pub(crate) async fn end(self) -> Result<(), ProcessError> {
         match self {
             Self::Direct(mut session) => session.finish().await,
-            Self::Exec(session) => match session.end().await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(ProcessError::EndNotCheckpointed),
-                Err(error) => Err(ProcessError::Unavailable(error.into())),
-            },
+            Self::Exec(session) => session.end().await,
         }
     }
 
@@ -135,10 +132,7 @@ impl Session<'_> {
     pub(crate) async fn stop(self) -> Result<(), ProcessError> {
         match self {
             Self::Direct(mut session) => session.finish().await,
-            Self::Exec(session) => {
-                session.stop().await;
-                Ok(())
-            }
+            Self::Exec(session) => session.stop().await,
         }
     }
 

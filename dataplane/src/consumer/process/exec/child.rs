@@ -68,7 +68,12 @@ impl Child {
 
     pub(super) async fn send(&mut self, message: &Message<'_>) -> Result<(), ExecError> {
         let line = message.line().map_err(|error| ExecError::Input(error.into()))?;
-        match timeout(self.timeout, self.input.write_all(&line)).await {
+        self.write(&line).await
+    }
+
+    /// Writes a message that is a line already. Cut short, it leaves the program with a part of it.
+    pub(super) async fn write(&mut self, line: &[u8]) -> Result<(), ExecError> {
+        match timeout(self.timeout, self.input.write_all(line)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Err(self.death().await),
             Ok(Err(error)) => Err(ExecError::Input(error)),

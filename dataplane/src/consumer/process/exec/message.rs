@@ -2,35 +2,22 @@
 //!
 //! The order of the members is that of the KCL, so that what it writes and what Weir writes can be compared.
 
-use base64::{display::Base64Display, engine::general_purpose::STANDARD};
-use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::consumer::unpack::Record;
+use crate::consumer::{process::json, unpack::Record};
 
-/// What a program is asked, and what it is told of its checkpoint.
+/// About what a record takes in a message beside its data.
+const RECORD_BYTES: usize = 250;
+
+/// What a program is asked, and what it is told of its checkpoint. For `processRecords` see [`process_records`].
 #[derive(Debug, Serialize)]
 #[serde(tag = "action", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(super) enum Message<'a> {
     Initialize { shard_id: &'a str, sequence_number: &'a str, sub_sequence_number: u64 },
-    ProcessRecords { records: Vec<RecordMessage<'a>>, millis_behind_latest: Option<u64> },
     LeaseLost,
     ShardEnded,
     ShutdownRequested,
     Checkpoint { sequence_number: Option<&'a str>, sub_sequence_number: Option<u64>, error: Option<Refusal> },
-}
-
-/// A record of `processRecords`.
-#[derive(Debug, Serialize)]
-#[serde(tag = "action", rename = "record", rename_all = "camelCase")]
-pub(super) struct RecordMessage<'a> {
-    #[serde(serialize_with = "base64")]
-    data: &'a Bytes,
-    partition_key: &'a str,
-    sequence_number: &'a str,
-    /// Milliseconds since the Unix epoch.
-    approximate_arrival_timestamp: Option<i64>,
-    sub_sequence_number: u64,
 }
 
 /// What a program says.
@@ -72,20 +59,32 @@ impl Message<'_> {
     }
 }
 
-impl<'a> From<&'a Record> for RecordMessage<'a> {
-    fn from(record: &'a Record) -> Self {
-        Self {
-            data: &record.data,
-            partition_key: &record.partition_key,
-            sequence_number: &record.sequence_number,
-            approximate_arrival_timestamp: record.arrived_at_ms,
-            sub_sequence_number: record.sub_sequence_number,
+/// `processRecords` as a line, with its end. By far the longest message, and the one that matters, so it is written by
+/// hand.
+pub(super) fn process_records(records: &[Record], millis_behind_latest: Option<u64>) -> Vec<u8> {
+    let bytes = records.iter().map(|record| record.data.len() * 4 / 3 + record.partition_key.len() + RECORD_BYTES);
+    let mut line = Vec::with_capacity(bytes.sum());
+    line.extend_from_slice(br#"{"action":"processRecords","records":["#);
+    for (place, record) in records.iter().enumerate() {
+        if place > 0 {
+            line.push(b',');
         }
+        line.extend_from_slice(br#"{"action":"record","data":"#);
+        json::base64(&record.data, &mut line);
+        line.extend_from_slice(br#","partitionKey":"#);
+        json::string(&record.partition_key, &mut line);
+        line.extend_from_slice(br#","sequenceNumber":"#);
+        json::string(&record.sequence_number, &mut line);
+        line.extend_from_slice(br#","approximateArrivalTimestamp":"#);
+        json::number_or_null(record.arrived_at_ms, &mut line);
+        line.extend_from_slice(br#","subSequenceNumber":"#);
+        json::number(record.sub_sequence_number, &mut line);
+        line.push(b'}');
     }
-}
-
-fn base64<S: Serializer>(data: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&Base64Display::new(data, &STANDARD))
+    line.extend_from_slice(br#"],"millisBehindLatest":"#);
+    json::number_or_null(millis_behind_latest, &mut line);
+    line.extend_from_slice(b"}\n");
+    line
 }
 
 /// Reads a line of a program. Programs print other things as well: `None` is what the KCL ignores, too.
@@ -121,23 +120,30 @@ mod tests {
     #[test]
     fn records_are_written_in_base64_and_call_themselves_records() {
         let record = Record {
-            data: Bytes::from_static(b"\xffone"),
-            partition_key: "k".into(),
+            data: b"\xffone".as_slice().into(),
+            partition_key: "k\"".into(),
             explicit_hash_key: None,
             sequence_number: "495".into(),
             sub_sequence_number: 1,
             shard_id: "shardId-000000000000".into(),
             arrived_at_ms: Some(1_700_000_000_000),
         };
-        let message = Message::ProcessRecords { records: vec![(&record).into()], millis_behind_latest: Some(0) };
+        let unknown = Record { sub_sequence_number: 2, arrived_at_ms: None, ..record.clone() };
+        let line = process_records(&[record, unknown], Some(0));
         assert_eq!(
-            line(&message),
+            String::from_utf8(line).expect("UTF-8"),
             concat!(
-                r#"{"action":"processRecords","records":[{"action":"record","data":"/29uZQ==","partitionKey":"k","#,
-                r#""sequenceNumber":"495","approximateArrivalTimestamp":1700000000000,"subSequenceNumber":1}],"#,
+                r#"{"action":"processRecords","records":[{"action":"record","data":"/29uZQ==","partitionKey":"k\"","#,
+                r#""sequenceNumber":"495","approximateArrivalTimestamp":1700000000000,"subSequenceNumber":1},"#,
+                r#"{"action":"record","data":"/29uZQ==","partitionKey":"k\"","#,
+                r#""sequenceNumber":"495","approximateArrivalTimestamp":null,"subSequenceNumber":2}],"#,
                 r#""millisBehindLatest":0}"#,
                 "\n"
             )
+        );
+        assert_eq!(
+            process_records(&[], None),
+            b"{\"action\":\"processRecords\",\"records\":[],\"millisBehindLatest\":null}\n"
         );
     }
 

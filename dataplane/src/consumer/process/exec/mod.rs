@@ -2,34 +2,28 @@
 //! standard input and output, like those written with amazon_kclpy.
 //!
 //! Strictly a message and its answer. While it answers, a program may ask for checkpoints: the lease holds nothing
-//! but these, and it is told of one when the lease has it.
+//! but these, and it is told of one when the lease has it. While it works on a message the next one is fetched,
+//! unpacked and written down here, so that it waits for no more than the pipe.
 
 mod child;
 mod command;
+mod conversation;
 mod line;
 mod message;
 mod phase;
 
-use std::{io, process::ExitStatus, sync::Arc, time::Duration};
+use std::{future::pending, io, process::ExitStatus, sync::Arc, time::Duration};
 
-use self::{
-    child::Child,
-    message::{Answer, CheckpointRequest, Message, Refusal},
-    phase::{Delivered, Phase},
-};
+use futures::{FutureExt, future::BoxFuture};
+
+use self::{child::Child, conversation::Conversation, message::process_records};
 use super::{Chunk, ProcessError};
-use crate::consumer::{
-    checkpoint::Checkpoint,
-    progress::{LeaseLost, Progress},
-    stats::Accounts,
-    unpack::Record,
-};
+use crate::consumer::{progress::Progress, stats::Accounts, unpack::Record};
 
 pub use command::ExecCommand;
 
-/// The most records, and about the most bytes of data, in one `processRecords`.
+/// The most records of one `processRecords`, which holds a chunk.
 pub(super) const MESSAGE_RECORDS_MAX: usize = 2000;
-const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
 /// Why a program did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -57,13 +51,24 @@ pub(crate) struct Exec {
 
 /// A program that is initialised for a shard.
 pub(crate) struct Session<'a> {
-    child: Child,
-    progress: &'a Progress,
+    turn: Turn<'a>,
     accounts: Accounts<'a>,
-    delivered: Delivered,
-    /// Whether it has checkpointed the end of the shard.
-    ended: bool,
-    shard_id: Arc<str>,
+}
+
+/// Whose turn it is to speak.
+enum Turn<'a> {
+    Ours(Box<Conversation<'a>>),
+    /// The program works. This is kept, so that a wait for it may be dropped.
+    Its(BoxFuture<'a, Worked<'a>>),
+    /// A message was cut short: there is nothing more to say.
+    Nobodys,
+}
+
+/// What became of a chunk.
+struct Worked<'a> {
+    conversation: Box<Conversation<'a>>,
+    records: Vec<Record>,
+    result: Result<(), ExecError>,
 }
 
 impl Exec {
@@ -74,34 +79,58 @@ impl Exec {
         accounts: Accounts<'a>,
     ) -> Result<Session<'a>, ExecError> {
         let child = Child::spawn(&self.command, shard_id, self.timeout)?;
-        let delivered = Delivered::default();
-        let mut session = Session { child, progress, accounts, delivered, ended: false, shard_id: shard_id.clone() };
-        let from = progress.reached();
-        let initialize = Message::Initialize {
-            shard_id,
-            sequence_number: &from.to_string(),
-            sub_sequence_number: from.sub_sequence_number(),
-        };
-        match session.ask(Phase::Initialize, &initialize).await {
-            Ok(()) => Ok(session),
-            Err(error) => {
-                session.child.end().await;
-                Err(error)
-            }
-        }
+        let conversation = Conversation::open(child, progress, shard_id.clone()).await?;
+        Ok(Session { turn: Turn::Ours(Box::new(conversation)), accounts })
     }
 }
 
-impl Session<'_> {
-    /// Gives the program a chunk. Whatever goes wrong with it, some record may be the cause.
-    pub(super) async fn deliver<M>(&mut self, chunk: Chunk<M>) -> Result<(), ProcessError> {
+impl<'a> Session<'a> {
+    /// Gives the program a chunk, as one message, when it has answered the last one. Whatever goes wrong with it, some
+    /// record may be the cause.
+    pub(super) async fn deliver(&mut self, chunk: Chunk<impl Send + 'a>) -> Result<(), ProcessError> {
+        let message = process_records(&chunk.records, chunk.behind_ms);
+        let Some(mut conversation) = self.our_turn().await? else { return Ok(()) };
         self.accounts.note_begun(&chunk);
-        let Chunk { records, checkpoint, behind_ms, .. } = chunk;
+        let Chunk { records, checkpoint, memory, .. } = chunk;
         if records.is_empty() {
-            self.pass(checkpoint);
+            conversation.pass(checkpoint);
+            self.turn = Turn::Ours(conversation);
             return Ok(());
         }
-        match self.process(&records, behind_ms).await {
+        if let Err(error) = conversation.give(&records, &message).await {
+            self.turn = Turn::Ours(conversation);
+            return Err(ProcessError::Rejected { records, source: error.into() });
+        }
+        drop(message);
+        let working = async move {
+            let result = conversation.hear_of_records().await;
+            drop(memory);
+            Worked { conversation, records, result }
+        };
+        self.turn = Turn::Its(working.boxed());
+        Ok(())
+    }
+
+    /// Waits until the program has answered, and takes the turn.
+    async fn our_turn(&mut self) -> Result<Option<Box<Conversation<'a>>>, ProcessError> {
+        self.finish().await?;
+        match std::mem::replace(&mut self.turn, Turn::Nobodys) {
+            Turn::Ours(conversation) => Ok(Some(conversation)),
+            Turn::Its(_) | Turn::Nobodys => Ok(None),
+        }
+    }
+
+    /// Waits until the program has answered, if it has not. May be dropped.
+    pub(super) async fn finish(&mut self) -> Result<(), ProcessError> {
+        if matches!(self.turn, Turn::Its(_)) { self.settle().await } else { Ok(()) }
+    }
+
+    /// Waits until the program has answered. Forever, if it was asked nothing. May be dropped.
+    pub(super) async fn settle(&mut self) -> Result<(), ProcessError> {
+        let Turn::Its(working) = &mut self.turn else { return pending().await };
+        let Worked { conversation, records, result } = working.await;
+        self.turn = Turn::Ours(conversation);
+        match result {
             Ok(()) => {
                 self.accounts.note_done(&records);
                 Ok(())
@@ -110,115 +139,45 @@ impl Session<'_> {
         }
     }
 
-    /// Moves on behind what the program does not get, if it has checkpointed all that it got.
-    fn pass(&self, checkpoint: Option<Checkpoint>) {
-        let current = self.progress.reached();
-        if let Some(checkpoint) = checkpoint.filter(|_| self.delivered.all(&current) == current) {
-            self.progress.reach(checkpoint, 0);
-        }
-    }
-
-    async fn process(&mut self, records: &[Record], behind_ms: Option<u64>) -> Result<(), ExecError> {
-        let mut rest = records;
-        while let Some((message, next)) = rest.split_at_checked(message_len(rest)).filter(|(now, _)| !now.is_empty()) {
-            self.note_delivered(message);
-            let records = message.iter().map(Into::into).collect();
-            let message = Message::ProcessRecords { records, millis_behind_latest: behind_ms };
-            self.ask(Phase::ProcessRecords, &message).await?;
-            rest = next;
-        }
-        Ok(())
-    }
-
-    /// Tells the program that its shard has ended. Whether it has checkpointed that.
-    pub(super) async fn end(mut self) -> Result<bool, ExecError> {
-        let told = self.ask(Phase::ShardEnded, &Message::ShardEnded).await;
-        self.child.end().await;
-        told.map(|()| self.ended)
-    }
-
-    /// Lets the program checkpoint if the lease is still there, and takes the shard away from it.
-    pub(super) async fn stop(mut self) {
-        let told = async {
-            if !self.progress.is_lost() {
-                self.ask(Phase::ShutdownRequested, &Message::ShutdownRequested).await?;
+    /// Tells the program, when it has answered, that its shard has ended, which it has to checkpoint.
+    pub(super) async fn end(mut self) -> Result<(), ProcessError> {
+        let finished = self.finish().await;
+        match self.turn {
+            Turn::Ours(conversation) if finished.is_ok() => match conversation.end().await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(ProcessError::EndNotCheckpointed),
+                Err(error) => Err(ProcessError::Unavailable(error.into())),
+            },
+            Turn::Ours(conversation) => {
+                conversation.abandon().await;
+                finished
             }
-            self.ask(Phase::LeaseLost, &Message::LeaseLost).await
-        };
-        if let Err(error) = told.await {
-            let error = crate::process::chain(&error);
-            tracing::warn!(shard = &*self.shard_id, error, "the program failed when it was to stop");
+            Turn::Its(_) | Turn::Nobodys => finished,
         }
-        self.child.end().await;
+    }
+
+    /// Lets the program answer, and checkpoint if the lease is still there, and takes the shard away from it.
+    pub(super) async fn stop(mut self) -> Result<(), ProcessError> {
+        let finished = self.finish().await;
+        match self.turn {
+            Turn::Ours(conversation) if finished.is_ok() => conversation.stop().await,
+            Turn::Ours(conversation) => conversation.abandon().await,
+            Turn::Its(_) | Turn::Nobodys => {}
+        }
+        finished
     }
 
     pub(super) async fn abandon(self) {
-        self.child.end().await;
-    }
-
-    fn note_delivered(&mut self, records: &[Record]) {
-        let position =
-            |record: &Record| record.sequence_number.parse().ok().map(|number| (number, record.sub_sequence_number));
-        if let Some((first, last)) = records.first().and_then(position).zip(records.last().and_then(position)) {
-            self.delivered.extend(first, last);
+        if let Turn::Ours(conversation) = self.turn {
+            conversation.abandon().await;
         }
     }
-
-    /// Sends a message and grants checkpoints until it is answered.
-    async fn ask(&mut self, phase: Phase, message: &Message<'_>) -> Result<(), ExecError> {
-        self.child.send(message).await?;
-        loop {
-            match self.child.answer().await? {
-                Answer::Status { response_for } if response_for == phase.name() => return Ok(()),
-                Answer::Status { response_for } => {
-                    return Err(ExecError::Mixed { asked: phase.name(), answered: response_for });
-                }
-                Answer::Checkpoint(request) => {
-                    let error = self.checkpoint(phase, &request).await.err();
-                    let reply = Message::Checkpoint {
-                        sequence_number: request.sequence_number.as_deref(),
-                        sub_sequence_number: request.sub_sequence_number,
-                        error,
-                    };
-                    self.child.send(&reply).await?;
-                }
-            }
-        }
-    }
-
-    async fn checkpoint(&mut self, phase: Phase, request: &CheckpointRequest) -> Result<(), Refusal> {
-        let current = self.progress.reached();
-        let asked = self.delivered.judge(phase, &current, request)?;
-        let ended = asked == Checkpoint::ShardEnd;
-        // The end itself is written with the leases of the shards that follow.
-        let asked = if ended { self.delivered.all(&current) } else { asked };
-        if self.progress.is_lost() {
-            return Err(Refusal::Shutdown);
-        }
-        if asked != current {
-            self.progress.store(asked).await.map_err(|LeaseLost| Refusal::Shutdown)?;
-        }
-        self.ended |= ended;
-        Ok(())
-    }
-}
-
-/// How many of these records go into one message: one at least.
-fn message_len(records: &[Record]) -> usize {
-    let mut bytes = 0;
-    let fitting = records.iter().take(MESSAGE_RECORDS_MAX).take_while(|record| {
-        bytes += record.data.len();
-        bytes <= MESSAGE_BYTES_MAX
-    });
-    fitting.count().max(1)
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-    use crate::consumer::stats::Stats;
+    use crate::consumer::{checkpoint::Checkpoint, stats::Stats};
 
     async fn failure(script: &str, timeout: Duration) -> String {
         let arguments = ["-c", script].map(str::to_owned).to_vec();
@@ -245,25 +204,5 @@ mod tests {
     async fn a_program_that_answers_between_other_lines_is_understood() {
         let script = r#"read line; echo; echo a word; echo '{"action":"status","responseFor":"initialize"}'"#;
         assert_eq!(failure(script, Duration::from_secs(60)).await, "");
-    }
-
-    #[test]
-    fn a_message_is_bounded_in_records_and_bytes_and_takes_one_record_at_least() {
-        let records = |count, bytes| {
-            let record = Record {
-                data: Bytes::from(vec![0; bytes]),
-                partition_key: "k".into(),
-                explicit_hash_key: None,
-                sequence_number: "1".into(),
-                sub_sequence_number: 0,
-                shard_id: "shard".into(),
-                arrived_at_ms: None,
-            };
-            vec![record; count]
-        };
-        assert_eq!(message_len(&records(10, 10)), 10);
-        assert_eq!(message_len(&records(MESSAGE_RECORDS_MAX + 1, 1)), MESSAGE_RECORDS_MAX);
-        assert_eq!(message_len(&records(5, MESSAGE_BYTES_MAX / 2)), 2);
-        assert_eq!(message_len(&records(2, MESSAGE_BYTES_MAX + 1)), 1);
     }
 }

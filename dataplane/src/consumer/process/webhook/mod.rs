@@ -1,12 +1,16 @@
 //! The `webhook` processor: records as lines of JSON, POSTed in batches.
 
-use std::time::Duration;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode, Uri, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -46,23 +50,28 @@ enum WebhookError {
     Silent(Duration),
     #[error("the webhook cannot be reached")]
     Unreachable(#[source] hyper_util::client::legacy::Error),
+    #[error("nobody who is trusted here vouches for the webhook's certificate; WEIR_WEBHOOK_CA would add an authority")]
+    UnknownAuthority(#[source] hyper_util::client::legacy::Error),
 }
 
 impl Webhook {
+    /// POSTs to `url`, for whose https the authorities in the PEM file `ca` are trusted beside the system's.
+    ///
     /// # Errors
-    /// When `url` is no absolute http or https URL, or the system has no root certificates for https.
-    pub(crate) fn new(url: &str, timeout: Duration, records_max: usize, concurrency: usize) -> Result<Self, String> {
-        let url: Uri = url.parse().map_err(|error| format!("`{url}` is no URL: {error}"))?;
+    /// When `url` is no absolute http or https URL, or certificates cannot be read: the setting to blame, and why.
+    pub(crate) fn new(
+        url: &str,
+        ca: Option<&Path>,
+        timeout: Duration,
+        records_max: usize,
+        concurrency: usize,
+    ) -> Result<Self, (&'static str, String)> {
+        let wrong = |problem| ("WEIR_WEBHOOK_URL", problem);
+        let url: Uri = url.parse().map_err(|error| wrong(format!("`{url}` is no URL: {error}")))?;
         if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none() {
-            return Err(format!("`{url}` must begin with http:// or https:// and name a host"));
+            return Err(wrong(format!("`{url}` must begin with http:// or https:// and name a host")));
         }
-        // The TLS of the AWS SDK.
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider())
-            .map_err(|error| format!("cannot read the system's root certificates: {error}"))?
-            .https_or_http()
-            .enable_http1()
-            .build();
+        let connector = tls::connector(ca).map_err(|problem| ("WEIR_WEBHOOK_CA", problem))?;
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
@@ -71,7 +80,7 @@ impl Webhook {
     }
 
     async fn post(&self, records: &[Record]) -> Result<(), Failure> {
-        let body = lines(records).map_err(Failure::rejected)?;
+        let body = lines(records);
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.clone();
@@ -85,6 +94,9 @@ impl Webhook {
         match timeout(self.timeout, self.answer(request)).await {
             Ok(Ok(status)) if status.is_success() => Ok(()),
             Ok(Ok(status)) => Err(judge(status)),
+            Ok(Err(error)) if tls::is_unknown_authority(&error) => {
+                Err(Failure::unavailable(WebhookError::UnknownAuthority(error)))
+            }
             Ok(Err(error)) => Err(Failure::unavailable(WebhookError::Unreachable(error))),
             Err(_) => Err(Failure::unavailable(WebhookError::Silent(self.timeout))),
         }
@@ -129,28 +141,5 @@ impl Processor for Webhook {
 
     fn concurrency(&self) -> usize {
         self.concurrency
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_without_scheme_or_host_is_refused() {
-        let refusal = |url| Webhook::new(url, IDLE_TIMEOUT, 1, 1).err();
-        assert_eq!(refusal("http://127.0.0.1:1/records"), None);
-        assert_eq!(refusal("https://example.com"), None);
-        for url in ["", "example.com", "ftp://example.com", "/records", "http://"] {
-            assert!(refusal(url).is_some(), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_receiver_that_is_away_is_waited_for_and_one_that_refuses_is_believed() {
-        let is_away =
-            |status| matches!(judge(StatusCode::from_u16(status).expect("a status")), Failure::Unavailable(_));
-        assert!([401, 403, 404, 408, 429, 502, 503, 504].into_iter().all(is_away));
-        assert!(![400, 409, 413, 422, 500, 501].into_iter().any(is_away));
     }
 }
