@@ -1,4 +1,4 @@
-//! Unpacks the user records of one Kinesis record.
+//! Unpacks the user records of Kinesis records.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use md5::{Digest, Md5};
 use super::{
     DATA, DIGEST_BYTES, EXPLICIT_HASH_KEY_INDEX, EXPLICIT_HASH_KEY_TABLE, MAGIC, PARTITION_KEY_INDEX,
     PARTITION_KEY_TABLE, RECORDS, UserRecord,
+    md5::digests,
     wire::{Fields, Value},
 };
 
@@ -18,11 +19,36 @@ use super::{
 /// The data of the user records is not copied.
 #[must_use]
 pub fn decode(data: &Bytes) -> Option<Vec<UserRecord>> {
-    let message = data.strip_prefix(&MAGIC)?;
-    let (message, digest) = message.split_at_checked(message.len().checked_sub(DIGEST_BYTES)?)?;
-    if message.is_empty() || Md5::digest(message)[..] != *digest {
+    let (message, digest) = sealed(data)?;
+    if Md5::digest(message)[..] != *digest {
         return None;
     }
+    user_records(data, message)
+}
+
+/// What [`decode`] makes of each, with the digests of all of them checked together. Most of the time of one alone goes
+/// into its digest; a dozen together take about a third of the time.
+#[must_use]
+pub fn decode_all<'a>(data: impl IntoIterator<Item = &'a Bytes>) -> Vec<Option<Vec<UserRecord>>> {
+    let all: Vec<_> = data.into_iter().map(|data| (data, sealed(data))).collect();
+    let messages: Vec<_> = all.iter().filter_map(|(_, sealed)| sealed.map(|(message, _)| message)).collect();
+    let mut digests = digests(&messages).into_iter();
+    let open = |(data, sealed): (&Bytes, Option<(&[u8], &[u8])>)| {
+        let (message, digest) = sealed?;
+        if digests.next()? == *digest { user_records(data, message) } else { None }
+    };
+    all.into_iter().map(open).collect()
+}
+
+/// The message and the digest of what looks like an aggregate.
+fn sealed(data: &Bytes) -> Option<(&[u8], &[u8])> {
+    let message = data.strip_prefix(&MAGIC)?;
+    let sealed = message.split_at_checked(message.len().checked_sub(DIGEST_BYTES)?)?;
+    (!sealed.0.is_empty()).then_some(sealed)
+}
+
+/// The user records of a `message` within `data`.
+fn user_records(data: &Bytes, message: &[u8]) -> Option<Vec<UserRecord>> {
     let tables = Tables::read(message)?;
     let mut records = Vec::with_capacity(tables.records);
     // Tables may follow the records that refer to them, hence the second pass.

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use decode::decode;
+pub use decode::{decode, decode_all};
 pub use encode::{Aggregate, KinesisRecord};
 pub use hash_key::HashKey;
 pub use md5::digests;

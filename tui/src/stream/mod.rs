@@ -173,8 +173,7 @@ impl Reading {
     }
 
     async fn publish(&self, shard: &Arc<str>, page: GetRecordsOutput) -> Result<()> {
-        let records: Vec<_> = page.records.into_iter().flat_map(|record| user_records(record, shard)).collect();
-        let lines = lines(&records);
+        let lines = lines(&user_records(page.records, shard));
         if !lines.is_empty() {
             self.pages.send(lines).await.context("standard output is closed")?;
         }

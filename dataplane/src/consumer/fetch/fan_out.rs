@@ -130,3 +130,129 @@ async fn pass(
     fetcher.pass(event.records, Some(event.millis_behind_latest), next, output).await?;
     Ok(next.is_none().then(|| Fetched::End(event.child_shards.unwrap_or_default())))
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+    use aws_sdk_kinesis::{
+        Client,
+        config::Credentials,
+        primitives::Blob,
+        types::{ConsumerStatus, StreamStatus},
+    };
+    use localcloud::LocalCloud;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::consumer::{checkpoint::Checkpoint, fetch::Prefetch, stats::Stats};
+
+    const SHARD: &str = "shardId-000000000000";
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A stream of one shard on an endpoint that lets a subscription be taken over at once.
+    struct World {
+        kinesis: Client,
+        consumer_arn: String,
+        _cloud: LocalCloud,
+        _directory: TempDir,
+    }
+
+    impl World {
+        async fn start() -> Self {
+            let directory = tempfile::tempdir().expect("a directory");
+            let mut settings = localcloud::Settings::new(directory.path().to_owned());
+            settings.listen = ([127, 0, 0, 1], 0).into();
+            settings.kinesis.subscription_hold = Duration::ZERO;
+            let cloud = LocalCloud::start(settings).await.expect("an endpoint");
+            let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12())
+                .region(Region::new("eu-central-1"))
+                .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+                .endpoint_url(cloud.endpoint_url())
+                .load()
+                .await;
+            let kinesis = Client::new(&sdk);
+            let consumer_arn = registered(&kinesis).await;
+            Self { kinesis, consumer_arn, _cloud: cloud, _directory: directory }
+        }
+
+        async fn put(&self, data: &str) {
+            let put = self.kinesis.put_record().stream_name("stream").partition_key("k").data(Blob::new(data));
+            put.send().await.expect("stored");
+        }
+
+        fn fetcher(&self) -> Fetcher {
+            Fetcher {
+                kinesis: self.kinesis.clone(),
+                stream: "stream".to_owned(),
+                shard_id: SHARD.into(),
+                position: Checkpoint::TrimHorizon,
+                allotment: Prefetch::new(1 << 20).join(),
+                stats: Stats::new(Instant::now()).add(SHARD),
+            }
+        }
+    }
+
+    /// A registered consumer of a new stream.
+    async fn registered(kinesis: &Client) -> String {
+        kinesis.create_stream().stream_name("stream").shard_count(1).send().await.expect("a stream");
+        let stream_arn = loop {
+            let described = kinesis.describe_stream_summary().stream_name("stream").send().await.expect("a summary");
+            let summary = described.stream_description_summary.expect("a summary");
+            if summary.stream_status == StreamStatus::Active {
+                break summary.stream_arn;
+            }
+            sleep(Duration::from_millis(10)).await;
+        };
+        let registering = kinesis.register_stream_consumer().stream_arn(stream_arn).consumer_name("reader");
+        let consumer_arn = registering.send().await.expect("registered").consumer.expect("a consumer").consumer_arn;
+        loop {
+            let described = kinesis.describe_stream_consumer().consumer_arn(&consumer_arn).send().await;
+            let description = described.expect("an answer").consumer_description.expect("a description");
+            if description.consumer_status == ConsumerStatus::Active {
+                return consumer_arn;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn next(fetched: &mut mpsc::Receiver<Fetched>) -> Vec<String> {
+        let next = tokio::time::timeout(PATIENCE, fetched.recv()).await.expect("in time");
+        let Some(Fetched::Batch(batch)) = next else { panic!("no batch") };
+        let text =
+            |record: &aws_sdk_kinesis::types::Record| String::from_utf8_lossy(record.data().as_ref()).into_owned();
+        batch.records.iter().map(text).collect()
+    }
+
+    #[tokio::test]
+    async fn a_subscription_whose_time_has_come_is_renewed_behind_the_last_record_it_brought() {
+        let (world, (output, mut fetched)) = (World::start().await, Fetcher::channel());
+        let mut fetcher = world.fetcher();
+        for round in 0..2 {
+            world.put(&round.to_string()).await;
+            let subscription = subscribe(&fetcher, &world.consumer_arn).await.expect("subscribed").expect("a shard");
+            // Its time comes when it has long brought the record.
+            let following = follow(&mut fetcher, subscription, Instant::now() + Duration::from_secs(3), &output);
+            let (ended, brought) = tokio::join!(following, next(&mut fetched));
+            assert!(matches!(ended, Ok(Ok(Ended::Renewal))), "round {round}");
+            assert_eq!(brought, [round.to_string()], "each record comes once");
+        }
+        assert!(fetched.try_recv().is_err(), "nothing comes twice");
+    }
+
+    #[tokio::test]
+    async fn a_shard_whose_memory_is_full_is_not_read_on_until_there_is_room() {
+        let (world, (output, mut fetched)) = (World::start().await, Fetcher::channel());
+        let fetcher = world.fetcher();
+        let allotment = fetcher.allotment.clone();
+        let reading = tokio::spawn({
+            let consumer_arn = world.consumer_arn.clone();
+            async move { run(fetcher, &consumer_arn, output).await.is_ok() }
+        });
+        let unprocessed = allotment.hold(allotment.share() + 1);
+        world.put("first").await;
+        assert!(timeout_at(Instant::now() + Duration::from_millis(500), fetched.recv()).await.is_err());
+        drop(unprocessed);
+        assert_eq!(next(&mut fetched).await, ["first"]);
+        reading.abort();
+    }
+}

@@ -9,15 +9,20 @@ use crate::consumer::{
     checkpoint::Checkpoint,
     fetch::{Batch, Held},
     process::Chunk,
-    unpack::{Record, Shard, unpack},
+    unpack::{Opened, Record, Shard, open, unpack},
 };
 
 /// About the most bytes of data that are processed together.
 const CHUNK_BYTES: usize = 4 << 20;
 
+/// Kinesis records that are opened together, and about the most bytes of them. What is found in them waits for its turn.
+const OPENED_TOGETHER: usize = 16;
+const OPENED_BYTES: usize = 1 << 20;
+
 /// The user records of a batch that are not processed yet.
 pub(super) struct Chunks {
     records: vec::IntoIter<Record>,
+    opened: vec::IntoIter<Opened>,
     kinesis: vec::IntoIter<aws_sdk_kinesis::types::Record>,
     /// Behind the user records that were unpacked.
     checkpoint: Option<Checkpoint>,
@@ -43,6 +48,7 @@ impl Chunks {
         let Batch { records, behind_ms, fetched_at, memory } = batch;
         Self {
             records: Vec::new().into_iter(),
+            opened: Vec::new().into_iter(),
             kinesis: records.into_iter(),
             checkpoint: None,
             behind_ms,
@@ -79,9 +85,9 @@ impl Chunks {
     fn unpack(&mut self, cut: &Cut<'_>) {
         let mut records: Vec<_> = mem::take(&mut self.records).collect();
         while records.len() < cut.records_max {
-            let Some(record) = self.kinesis.next() else { break };
+            let Some(opened) = self.next_opened() else { break };
             let from = records.len();
-            let unpacked = unpack(record, cut.shard, cut.start, &mut records);
+            let unpacked = unpack(opened, cut.shard, cut.start, &mut records);
             self.checkpoint = unpacked.checkpoint.or(self.checkpoint.take());
             self.out_of_range += unpacked.out_of_range;
             if !cut.skips.is_empty() {
@@ -90,6 +96,20 @@ impl Chunks {
             }
         }
         self.records = records.into_iter();
+    }
+
+    fn next_opened(&mut self) -> Option<Opened> {
+        if self.opened.len() == 0 {
+            let mut bytes = 0;
+            let together = self.kinesis.as_slice().iter().take(OPENED_TOGETHER).take_while(|record| {
+                let fits = bytes < OPENED_BYTES;
+                bytes += record.data().as_ref().len();
+                fits
+            });
+            let together = together.count();
+            self.opened = open(self.kinesis.by_ref().take(together).collect()).into_iter();
+        }
+        self.opened.next()
     }
 
     /// The first records, of which the fewer are moved: these or the others.
@@ -170,6 +190,8 @@ mod tests {
         assert_eq!(cut(three(), 2, &[]).0, [2, 2, 2, 2, 2, 2, 2, 1]);
         assert_eq!(cut(three(), 100, &[]), (vec![15], vec![at(3, 4)]));
         assert_eq!(cut(Vec::new(), 100, &[]), (vec![], vec![]));
+        let many = (1..=2 * OPENED_TOGETHER + 1).map(|number| aggregate(number, 1, OPENED_BYTES / 3)).collect();
+        assert_eq!(cut(many, 5, &[]).0.iter().sum::<usize>(), 2 * OPENED_TOGETHER + 1);
     }
 
     #[test]
