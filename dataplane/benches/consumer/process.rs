@@ -1,6 +1,7 @@
 //! A consumer that is a process of its own.
 
 use std::{
+    collections::BTreeSet,
     net::TcpListener,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -61,9 +62,11 @@ impl Process {
         serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
     }
 
-    pub(crate) async fn leases(&self) -> usize {
-        let report = self.report().await;
-        report.and_then(|report| report["role"]["leases"].as_array().map(Vec::len)).unwrap_or(0)
+    /// The shards whose leases it holds.
+    pub(crate) async fn shards(&self) -> BTreeSet<String> {
+        let report = self.report().await.unwrap_or_default();
+        let leases = report["role"]["leases"].as_array().cloned().unwrap_or_default();
+        leases.iter().filter_map(|lease| lease["shard_id"].as_str().map(str::to_owned)).collect()
     }
 
     /// User records processed since the start, from `/metrics`.

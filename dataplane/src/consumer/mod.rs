@@ -25,7 +25,9 @@ mod worker;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use aws_config::{SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig};
+use aws_config::{
+    SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+};
 use tokio::{
     io::AsyncWrite,
     net::TcpListener,
@@ -59,6 +61,13 @@ const NAMESPACE: &str = "Weir";
 
 /// How long the background tasks may take to end. None of them has anything to finish.
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The least time for one attempt of a call to the lease table, with a new TLS connection on a small task.
+const LEASE_CALL_MIN: Duration = Duration::from_secs(1);
+
+/// Attempts of a call to the lease table, and about the pause before the second: a busy partition recovers in
+/// milliseconds.
+const LEASE_ATTEMPTS: (u32, Duration) = (4, Duration::from_millis(50));
 
 /// Runs the consumer until `stopping`, then checkpoints, releases its leases and returns.
 ///
@@ -145,7 +154,7 @@ impl Consumer {
         let (retrieval, reason) = fetch::choose(&kinesis, &settings).await;
         tracing::info!(retrieval = retrieval.name(), reason, "how shards are read");
         stats.set_retrieval(retrieval.name(), reason);
-        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+        let dynamodb = leasing(&config, settings.lease_duration);
         let coordinator =
             Coordinator { client: dynamodb.clone(), application: settings.application.clone(), worker: id.clone() };
         let table = Table::new(dynamodb, settings.application.clone(), stats.counts().clone());
@@ -218,6 +227,20 @@ fn reading(config: &SdkConfig) -> aws_sdk_kinesis::Client {
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     aws_sdk_kinesis::Client::from_conf(config.build())
+}
+
+/// A client for the lease table. A call that is lost is made again while the lease that it is about still lasts.
+fn leasing(config: &SdkConfig, lease_duration: Duration) -> aws_sdk_dynamodb::Client {
+    let attempt = (lease_duration / 3).max(LEASE_CALL_MIN);
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(attempt)
+        .read_timeout(attempt)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(attempt * 3)
+        .build();
+    let retries = RetryConfig::standard().with_max_attempts(LEASE_ATTEMPTS.0).with_initial_backoff(LEASE_ATTEMPTS.1);
+    let config = aws_sdk_dynamodb::config::Builder::from(config).timeout_config(timeouts).retry_config(retries);
+    aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
 /// Publishes the KCL's metrics and Weir's own until `ended`.

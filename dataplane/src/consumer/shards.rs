@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     checkpoint::Checkpoint,
-    lease::{Lease, Ledger, Table, TableError},
+    lease::{Lease, Table, TableError},
     settings::InitialPosition,
     sync::{self, Shard},
 };
@@ -38,7 +38,7 @@ pub(crate) enum Synchronised {
 /// Leases that are created at the same time.
 const CREATIONS: usize = 32;
 
-/// Creates the missing leases of a stream, and removes those of shards that it has no more. `ledger` is what the
+/// Creates the missing leases of a stream, and removes those of shards that it has no more. `leases` is what the
 /// table holds.
 ///
 /// Whoever creates the first one creates them all: fifty workers that start at once write each lease once.
@@ -46,11 +46,11 @@ pub(crate) async fn synchronise(
     kinesis: &Client,
     stream: &str,
     table: &Table,
-    ledger: &Ledger,
+    leases: &[Lease],
     initial: InitialPosition,
 ) -> Result<Synchronised, SyncError> {
     let shards = list(kinesis, stream).await.map_err(SyncError::List)?;
-    let leased = ledger.leases().map(|lease| lease.shard_id.as_str()).collect();
+    let leased = leases.iter().map(|lease| lease.shard_id.as_str()).collect();
     let missing = sync::missing_leases(&shards, &leased, initial);
     if let Some((first, rest)) = missing.split_first() {
         if !table.create(first).await? {
@@ -59,12 +59,12 @@ pub(crate) async fn synchronise(
         tracing::info!(leases = missing.len(), first = first.shard_id, at = %first.checkpoint, "creating leases");
         create(table, rest).await?;
     }
-    let outlived = sync::outlived_leases(&shards, ledger.leases()).into_iter();
-    for shard_id in outlived.chain(sync::completed_leases(&shards, ledger.leases())) {
+    let outlived = sync::outlived_leases(&shards, leases.iter()).into_iter();
+    for shard_id in outlived.chain(sync::completed_leases(&shards, leases.iter())) {
         tracing::info!(shard = shard_id, "removing the lease of a shard that is done with");
         table.delete(&shard_id).await?;
     }
-    for (shard_id, range) in sync::without_range(&shards, ledger.leases()) {
+    for (shard_id, range) in sync::without_range(&shards, leases.iter()) {
         table.describe(shard_id, range).await?;
     }
     Ok(if missing.is_empty() { Synchronised::InLine } else { Synchronised::Created })

@@ -1,84 +1,48 @@
-//! Consumers that are real processes, and what can happen to processes and wires. Nothing is left unseen, what comes
-//! twice is counted and bounded, and the records of a key stay in order.
+//! What can happen to processes and wires. Nothing is left unseen, what comes twice is bounded by what was not yet
+//! checkpointed, and the records of a key stay in order.
+//!
+//! `WEIR_FAULTS=full` makes faults last as long as they do in production: a minute's freeze, five minutes without the
+//! lease table. Without it they last longer than a lease, and no more.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::File,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_kinesis::{primitives::Blob, types::PutRecordsRequestEntry};
 use localcloud::kinesis::Settings;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use serde_json::Value;
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::{
+    process::{Process, assert_bounded, assert_gone_over, assert_in_order, counts, repeated},
     proxy::Proxy,
     world::{World, until},
 };
 
 const KEYS: usize = 20;
 
-/// The lease duration of these consumers.
-const DURATION: Duration = Duration::from_secs(2);
+/// How many things happen when everything does at once: each kind twice.
+const ROUNDS: usize = 8;
+
+/// How long everything lasts.
+#[derive(Clone, Copy)]
+struct Lengths {
+    lease: Duration,
+    frozen: Duration,
+    away: Duration,
+}
+
+fn lengths() -> Lengths {
+    let seconds = Duration::from_secs;
+    if std::env::var("WEIR_FAULTS").is_ok_and(|wanted| wanted == "full") {
+        Lengths { lease: seconds(5), frozen: seconds(60), away: seconds(300) }
+    } else {
+        Lengths { lease: seconds(2), frozen: seconds(4), away: seconds(4) }
+    }
+}
 
 /// Kinesis takes what the test puts, at once.
 fn unhurried() -> Settings {
     Settings { write_records_per_second: 1 << 20, write_bytes_per_second: 1 << 30, ..Settings::default() }
-}
-
-/// A consumer that writes its records to a file. It is killed when this is dropped.
-struct Process {
-    child: Child,
-    output: PathBuf,
-}
-
-impl Process {
-    fn start(world: &World, directory: &TempDir, name: &str, variables: &[(&str, &str)]) -> Self {
-        let output = directory.path().join(name);
-        let child = Command::new(env!("CARGO_BIN_EXE_consumer"))
-            .args(["--stream", "weir", "--application", "weir-consumer", "--bind", "127.0.0.1", "--admin-port", "0"])
-            .args(["--lease-duration", "2s", "--create-lease-table"])
-            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_REGION", &world.region)])
-            .envs([("AWS_ENDPOINT_URL", world.endpoint_url.as_str()), ("AWS_EC2_METADATA_DISABLED", "true")])
-            .envs(variables.iter().copied())
-            .stdout(File::create(&output).unwrap())
-            .stderr(File::create(output.with_extension("log")).unwrap())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child, output }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
-    }
-
-    /// What was processed, in order. A killed process may leave half a line.
-    fn records(&self) -> Vec<String> {
-        let written = std::fs::read_to_string(&self.output).unwrap();
-        let lines = written.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.map(|record| record["data"].as_str().unwrap().to_owned()).collect()
-    }
-
-    async fn end(&mut self) -> bool {
-        until("the process ends", async || self.child.try_wait().unwrap().is_some()).await;
-        self.child.wait().unwrap().success()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl World {
@@ -95,130 +59,236 @@ impl World {
             assert_eq!(put.failed_record_count, Some(0));
         }
     }
-}
 
-fn expected(to: usize) -> BTreeSet<String> {
-    (0..to).flat_map(|number| (0..KEYS).map(move |key| format!("{key}/{number}"))).collect()
-}
-
-/// How often each record was processed by all of them together.
-fn counts(processes: &[&Process]) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for data in processes.iter().flat_map(|process| process.records()) {
-        *counts.entry(data).or_default() += 1;
+    /// Puts a number more of every key ten times a second, for so long. Returns the next number.
+    async fn put_steadily(&self, from: usize, time: Duration) -> usize {
+        let (end, mut number) = (Instant::now() + time, from);
+        while Instant::now() < end {
+            self.put_numbers(number, number + 1).await;
+            number += 1;
+            sleep(Duration::from_millis(100)).await;
+        }
+        number
     }
-    counts
 }
 
-async fn until_all(processes: &[&Process], to: usize) -> BTreeMap<String, usize> {
-    let expected = expected(to);
+async fn until_all(processes: &[&Process], to: usize) -> std::collections::BTreeMap<String, usize> {
+    let all: BTreeSet<_> = (0..to).flat_map(|number| (0..KEYS).map(move |key| format!("{key}/{number}"))).collect();
     until("every record is processed", async || {
         let counts = counts(processes);
-        expected.iter().all(|data| counts.contains_key(data))
+        all.iter().all(|data| counts.contains_key(data))
     })
     .await;
     counts(processes)
 }
 
-fn repeated(counts: &BTreeMap<String, usize>) -> usize {
-    counts.values().map(|count| count - 1).sum()
-}
-
-/// Leaving repetitions aside, the records of each key come in the order in which they were put.
-fn assert_in_order(processes: &[&Process]) {
-    for process in processes {
-        let (mut seen, mut most) = (BTreeSet::new(), BTreeMap::<String, usize>::new());
-        for data in process.records() {
-            if !seen.insert(data.clone()) {
-                continue;
-            }
-            let (key, number) = data.split_once('/').unwrap();
-            let number = number.parse().unwrap();
-            let before = most.insert(key.to_owned(), number);
-            assert!(before.is_none_or(|before| before < number), "{data} came after {before:?}");
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_is_killed_with_ten_thousand_records_in_its_hands_leaves_none_unseen() {
     let (world, directory) = (World::start_with(2, unhurried()).await, tempfile::tempdir().unwrap());
-    let mut victim = Process::start(&world, &directory, "victim", &[]);
+    let Lengths { lease, .. } = lengths();
+    let mut victim = Process::start(&world, &directory, "victim", lease, &[]);
     world.put_numbers(0, 1).await;
     until_all(&[&victim], 1).await;
-    let survivor = Process::start(&world, &directory, "survivor", &[]);
+    let survivor = Process::start(&world, &directory, "survivor", lease, &[]);
     until("both have a lease", async || world.owners().await.len() == 2).await;
+    let before = world.put_steadily(1, lease * 2 + Duration::from_secs(1)).await;
+    let calm = counts(&[&victim, &survivor]).len();
     // A reader takes ten thousand at once.
-    world.put_numbers(1, 2001).await;
-    until("the victim is at it", async || victim.records().len() > 100).await;
-    victim.signal(Signal::SIGKILL);
+    world.put_numbers(before, before + 2000).await;
+    until("the victim is at it", async || counts(&[&victim, &survivor]).len() > calm + 100).await;
     let killed_at = Instant::now();
+    victim.signal(Signal::SIGKILL);
     assert!(!victim.end().await);
-    let done = victim.records().len();
+    let done = victim.seen().len();
     until("the lease is taken over", async || world.owners().await.len() == 1).await;
     let took = Instant::now() - killed_at;
-    let counts = until_all(&[&victim, &survivor], 2001).await;
+    let counts = until_all(&[&victim, &survivor], before + 2000).await;
     println!("killed after {done} records; taken over after {took:?}; {} came twice", repeated(&counts));
-    assert!(took < DURATION + Duration::from_secs(2), "the takeover took {took:?}");
-    assert!(repeated(&counts) <= done);
+    assert!(took < lease + Duration::from_secs(2), "the takeover took {took:?}");
+    assert_bounded(&victim, &counts, killed_at, lease);
     assert_in_order(&[&victim, &survivor]);
+    assert_gone_over(&victim, &survivor);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_is_asked_to_end_finishes_what_it_has_begun_and_nothing_comes_twice() {
     let (world, directory) = (World::start_with(2, unhurried()).await, tempfile::tempdir().unwrap());
-    let mut first = Process::start(&world, &directory, "first", &[]);
+    let Lengths { lease, .. } = lengths();
+    let mut first = Process::start(&world, &directory, "first", lease, &[]);
     world.put_numbers(0, 2000).await;
-    until("it is at it", async || first.records().len() > 100).await;
+    until("it is at it", async || first.seen().len() > 100).await;
     first.signal(Signal::SIGTERM);
     assert!(first.end().await, "it ends well");
-    let second = Process::start(&world, &directory, "second", &[]);
+    let second = Process::start(&world, &directory, "second", lease, &[]);
     let counts = until_all(&[&first, &second], 2000).await;
-    println!("asked to end after {} records", first.records().len());
+    println!("asked to end after {} records", first.seen().len());
     assert_eq!(repeated(&counts), 0);
     assert_in_order(&[&first, &second]);
+    assert_gone_over(&first, &second);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_that_was_frozen_beyond_its_lease_writes_no_checkpoint_when_it_wakes() {
+async fn a_consumer_that_was_frozen_beyond_its_lease_processes_and_writes_nothing_when_it_wakes() {
     let (world, directory) = (World::start_with(1, unhurried()).await, tempfile::tempdir().unwrap());
-    let frozen = Process::start(&world, &directory, "frozen", &[]);
-    world.put_numbers(0, 50).await;
-    until_all(&[&frozen], 50).await;
-    let other = Process::start(&world, &directory, "other", &[]);
-    until("it is checkpointed", async || world.checkpoint().await.is_some()).await;
+    let Lengths { lease, frozen: time, .. } = lengths();
+    let frozen = Process::start(&world, &directory, "frozen", lease, &[]);
+    world.put_numbers(0, 1).await;
+    until_all(&[&frozen], 1).await;
+    let other = Process::start(&world, &directory, "other", lease, &[]);
+    let number = world.put_steadily(1, lease * 2 + Duration::from_secs(1)).await;
+    let frozen_at = Instant::now();
     frozen.signal(Signal::SIGSTOP);
-    world.put_numbers(50, 100).await;
-    let counts = until_all(&[&frozen, &other], 100).await;
-    until("the other's checkpoint is written", async || world.owners().await.len() == 1).await;
+    let number = world.put_steadily(number, time).await;
+    until("the other has taken over", async || other.has_logged("reading a shard")).await;
+    let counts = until_all(&[&frozen, &other], number).await;
+    println!("frozen for {:?}: {} of {} came twice", Instant::now() - frozen_at, repeated(&counts), counts.len());
+    assert_bounded(&frozen, &counts, frozen_at, lease);
     let owner = world.owners().await;
+    let processed = frozen.seen().len();
     frozen.signal(Signal::SIGCONT);
-    world.put_numbers(100, 150).await;
-    until_all(&[&frozen, &other], 150).await;
-    let log = frozen.output.with_extension("log");
-    until("it has noticed", async || std::fs::read_to_string(&log).unwrap().contains("lost a lease")).await;
+    until("it has noticed", async || frozen.has_logged("lost a lease")).await;
+    world.put_numbers(number, number + 50).await;
+    until_all(&[&frozen, &other], number + 50).await;
     assert_eq!(world.owners().await, owner, "the lease stays with the other");
-    assert!(repeated(&counts) <= 50 * KEYS);
+    // It may end what it had begun when it was frozen: what half a second has brought at most.
+    assert!(frozen.seen().len() - processed <= 5 * KEYS, "it went on as if it had the lease still");
     assert_in_order(&[&frozen, &other]);
+    assert_gone_over(&frozen, &other);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lease_table_that_is_away_for_longer_than_a_lease_lasts_costs_repetitions_only() {
-    let (world, directory) = (World::start_with(2, unhurried()).await, tempfile::tempdir().unwrap());
+/// What happens to the calls of the lease table.
+#[derive(Clone, Copy)]
+enum Away {
+    Refused,
+    Swallowed,
+}
+
+/// A worker loses its table while another has it still.
+async fn without_its_table(away: Away) {
+    let (world, directory) = (World::start_with(1, unhurried()).await, tempfile::tempdir().unwrap());
+    let Lengths { lease, away: time, .. } = lengths();
     let table = Proxy::start(&world.endpoint_url).await;
     let variables = [("AWS_ENDPOINT_URL_DYNAMODB", table.url.as_str())];
-    let consumer = Process::start(&world, &directory, "consumer", &variables);
-    world.put_numbers(0, 50).await;
-    until_all(&[&consumer], 50).await;
-    table.close();
-    let log = consumer.output.with_extension("log");
-    until("it has given its leases up", async || std::fs::read_to_string(&log).unwrap().contains("lost a lease")).await;
-    world.put_numbers(50, 100).await;
+    let alone = Process::start(&world, &directory, "alone", lease, &variables);
+    world.put_numbers(0, 1).await;
+    until_all(&[&alone], 1).await;
+    let other = Process::start(&world, &directory, "other", lease, &[]);
+    let number = world.put_steadily(1, lease * 2 + Duration::from_secs(1)).await;
+    let left_at = Instant::now();
+    match away {
+        Away::Refused => table.close(),
+        Away::Swallowed => table.swallow(),
+    }
+    let number = world.put_steadily(number, time).await;
+    until("the other has taken over", async || other.has_logged("reading a shard")).await;
+    let counts = until_all(&[&alone, &other], number).await;
+    println!(
+        "without its table for {:?}: {} of {} came twice",
+        Instant::now() - left_at,
+        repeated(&counts),
+        counts.len()
+    );
+    assert!(alone.has_logged("lost a lease"), "it has given up by itself");
+    assert_bounded(&alone, &counts, left_at, lease);
+    let last = alone.seen().last().unwrap().at;
+    // It may have seen its last renewal succeed just before the table went away, and has a second for what is under way.
+    assert!(last < left_at + lease + Duration::from_secs(1), "it went on for {:?}", last - left_at);
     table.open();
-    let counts = until_all(&[&consumer], 100).await;
-    println!("{} came twice", repeated(&counts));
-    assert!(repeated(&counts) <= 50 * KEYS, "what was not checkpointed when the table went away");
+    world.put_numbers(number, number + 50).await;
+    until_all(&[&alone, &other], number + 50).await;
+    assert_in_order(&[&alone, &other]);
+    assert_gone_over(&alone, &other);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_whose_table_refuses_it_for_longer_than_a_lease_leaves_its_shard_to_another() {
+    without_its_table(Away::Refused).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_whose_table_never_answers_leaves_its_shard_to_another() {
+    without_its_table(Away::Swallowed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_table_that_is_away_for_everybody_costs_repetitions_only() {
+    let (world, directory) = (World::start_with(2, unhurried()).await, tempfile::tempdir().unwrap());
+    let Lengths { lease, away, .. } = lengths();
+    let table = Proxy::start(&world.endpoint_url).await;
+    let variables = [("AWS_ENDPOINT_URL_DYNAMODB", table.url.as_str())];
+    let consumer = Process::start(&world, &directory, "consumer", lease, &variables);
+    let number = world.put_steadily(0, lease * 2 + Duration::from_secs(1)).await;
+    until_all(&[&consumer], number).await;
+    let left_at = Instant::now();
+    table.close();
+    let number = world.put_steadily(number, away).await;
+    until("it has given its leases up", async || consumer.has_logged("lost a lease")).await;
+    table.open();
+    let counts = until_all(&[&consumer], number).await;
+    println!("no table for {away:?}: {} of {} came twice", repeated(&counts), counts.len());
+    assert_bounded(&consumer, &counts, left_at, lease);
     assert_in_order(&[&consumer]);
+}
+
+/// Everything that happens to a fleet of three, whose even members read with fan-out over a wire that is cut and reach
+/// the lease table over another.
+struct Storm<'a> {
+    world: &'a World,
+    directory: &'a TempDir,
+    arn: String,
+    wire: Proxy,
+    table: Proxy,
+    lengths: Lengths,
+    alive: Vec<Process>,
+    gone: Vec<Process>,
+    started: usize,
+}
+
+impl<'a> Storm<'a> {
+    async fn new(world: &'a World, directory: &'a TempDir) -> Self {
+        let (wire, table) = (Proxy::start(&world.endpoint_url).await, Proxy::start(&world.endpoint_url).await);
+        let arn = world.register("reader").await;
+        let (alive, gone) = (Vec::new(), Vec::new());
+        Self { world, directory, arn, wire, table, lengths: lengths(), alive, gone, started: 0 }
+    }
+
+    fn start(&mut self) {
+        let far = [
+            ("AWS_ENDPOINT_URL_KINESIS", self.wire.url.as_str()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.table.url.as_str()),
+            ("WEIR_CONSUMER_ARN", self.arn.as_str()),
+        ];
+        let variables: &[_] = if self.started.is_multiple_of(2) { &far } else { &[] };
+        let name = format!("worker-{}", self.started);
+        self.alive.push(Process::start(self.world, self.directory, &name, self.lengths.lease, variables));
+        self.started += 1;
+    }
+
+    /// One thing happens to the worker that is there for longest, or to the table.
+    async fn strike(&mut self, round: usize) {
+        let mut victim = self.alive.remove(0);
+        match round % 4 {
+            0 => victim.signal(Signal::SIGKILL),
+            1 => victim.signal(Signal::SIGTERM),
+            2 => {
+                victim.signal(Signal::SIGSTOP);
+                sleep(self.lengths.frozen).await;
+                victim.signal(Signal::SIGCONT);
+                self.alive.push(victim);
+                return;
+            }
+            _ => {
+                self.table.close();
+                sleep(self.lengths.away).await;
+                self.table.open();
+                self.alive.push(victim);
+                return;
+            }
+        }
+        victim.end().await;
+        self.gone.push(victim);
+        self.start();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -230,47 +300,22 @@ async fn everything_at_once_during_splits_and_merges_leaves_no_record_unseen() {
         ..unhurried()
     };
     let (world, directory) = (World::start_with(2, settings).await, tempfile::tempdir().unwrap());
-    let arn = world.register("reader").await;
-    let wire = Proxy::start(&world.endpoint_url).await;
-    let cut = [("AWS_ENDPOINT_URL_KINESIS", wire.url.as_str()), ("WEIR_CONSUMER_ARN", arn.as_str())];
-    let start = |name: &str, number: usize| {
-        Process::start(
-            &world,
-            &directory,
-            &format!("{name}-{number}"),
-            if number.is_multiple_of(2) { &cut } else { &[] },
-        )
-    };
-    let mut alive = vec![start("worker", 0), start("worker", 1), start("worker", 2)];
-    let (mut gone, mut number) = (Vec::new(), 0);
-    for round in 0..6 {
-        if round == 1 || round == 4 {
-            world.reshard(if round == 1 { 4 } else { 2 }).await;
+    let mut storm = Storm::new(&world, &directory).await;
+    (0..3).for_each(|_| storm.start());
+    let mut number = 0;
+    for round in 0..ROUNDS {
+        if round % 3 == 1 {
+            world.reshard(if round % 2 == 1 { 4 } else { 2 }).await;
         }
+        storm.wire.cut();
         for _ in 0..5 {
             world.put_numbers(number, number + 20).await;
             number += 20;
-            wire.cut();
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            sleep(Duration::from_millis(100)).await;
         }
-        let mut victim = alive.remove(0);
-        match round % 3 {
-            0 => victim.signal(Signal::SIGKILL),
-            1 => victim.signal(Signal::SIGTERM),
-            _ => victim.signal(Signal::SIGSTOP),
-        }
-        if round % 3 == 2 {
-            alive.push(victim);
-        } else {
-            victim.end().await;
-            gone.push(victim);
-            alive.push(start("worker", 3 + round));
-        }
+        storm.strike(round).await;
     }
-    for process in &alive {
-        process.signal(Signal::SIGCONT);
-    }
-    let all: Vec<_> = alive.iter().chain(&gone).collect();
+    let all: Vec<_> = storm.alive.iter().chain(&storm.gone).collect();
     let counts = until_all(&all, number).await;
     println!("{} records, {} came twice", counts.len(), repeated(&counts));
     assert_eq!(counts.len(), number * KEYS);

@@ -9,6 +9,7 @@ mod handover;
 mod hostile;
 mod ingest;
 mod kcl;
+mod process;
 mod processors;
 mod proxy;
 mod terms;

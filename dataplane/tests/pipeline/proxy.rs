@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncReadExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
@@ -11,8 +11,17 @@ use tokio::{
 /// Passes connections on to an endpoint.
 pub(crate) struct Proxy {
     pub(crate) url: String,
-    /// Whether connections are passed on. A change ends those that are open.
-    open: watch::Sender<bool>,
+    /// A change ends the connections that are open.
+    state: watch::Sender<State>,
+}
+
+/// What becomes of connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
+    /// Taken and read from, and never answered.
+    Silent,
 }
 
 impl Proxy {
@@ -20,38 +29,53 @@ impl Proxy {
         let target: SocketAddr = endpoint_url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let open = watch::Sender::new(true);
-        let states = open.subscribe();
+        let state = watch::Sender::new(State::Open);
+        let states = state.subscribe();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(pass(client, target, states.clone()));
             }
         });
-        Self { url, open }
+        Self { url, state }
     }
 
     /// Ends every connection. New ones are taken.
     pub(crate) fn cut(&self) {
-        self.open.send_replace(true);
+        self.state.send_replace(State::Open);
+    }
+
+    /// Ends every connection, and answers no new ones until it is opened.
+    pub(crate) fn swallow(&self) {
+        self.state.send_replace(State::Silent);
     }
 
     /// Ends every connection and takes no new ones until it is opened.
     pub(crate) fn close(&self) {
-        self.open.send_replace(false);
+        self.state.send_replace(State::Closed);
     }
 
     pub(crate) fn open(&self) {
-        self.open.send_replace(true);
+        self.state.send_replace(State::Open);
     }
 }
 
-async fn pass(mut client: TcpStream, target: SocketAddr, mut states: watch::Receiver<bool>) {
-    if !*states.borrow_and_update() {
-        return;
-    }
-    let Ok(mut server) = TcpStream::connect(target).await else { return };
+async fn pass(mut client: TcpStream, target: SocketAddr, mut states: watch::Receiver<State>) {
+    let state = *states.borrow_and_update();
+    let serve = async {
+        match state {
+            State::Open => {
+                let Ok(mut server) = TcpStream::connect(target).await else { return };
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            }
+            State::Closed => {}
+            State::Silent => {
+                let mut swallowed = Vec::new();
+                let _ = client.read_to_end(&mut swallowed).await;
+            }
+        }
+    };
     tokio::select! {
-        _ = copy_bidirectional(&mut client, &mut server) => {}
+        () = serve => {}
         _ = states.changed() => {}
     }
 }

@@ -187,13 +187,6 @@ impl World {
         unfinished.filter_map(|item| item.get("leaseOwner")?.as_s().ok().cloned()).collect()
     }
 
-    /// The sequence number that the only lease is checkpointed at.
-    pub(crate) async fn checkpoint(&self) -> Option<String> {
-        self.lease_attribute("checkpoint")
-            .await
-            .filter(|checkpoint| checkpoint.bytes().all(|byte| byte.is_ascii_digit()))
-    }
-
     /// A string attribute of the only lease.
     pub(crate) async fn lease_attribute(&self, name: &str) -> Option<String> {
         let scan = self.dynamodb.scan().table_name(APPLICATION).consistent_read(true).send().await.unwrap();

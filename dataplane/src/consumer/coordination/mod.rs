@@ -4,12 +4,14 @@
 //! nobody takes any. What it has come to is in the item `Migration3.0`, whether the leader lives in the item `Leader`:
 //! both in the table `<application>-CoordinatorState`, or since 3.5 in the lease table itself.
 
+mod member;
 mod store;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub(crate) use member::Member;
 pub(crate) use store::Coordinator;
 
 /// Versions in which the leader assigns.

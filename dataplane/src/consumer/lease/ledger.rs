@@ -99,6 +99,15 @@ impl Ledger {
         (unfinished().count(), workers.len())
     }
 
+    /// When the next lease of another worker expires if it is not renewed before.
+    pub(crate) fn next_expiry(&self, view: &View<'_, impl Fn(&str) -> bool>) -> Option<Instant> {
+        let expiry = |entry: &Entry| {
+            let owner = entry.lease.owner.as_deref().filter(|owner| *owner != view.me && !entry.lease.is_finished())?;
+            Some(entry.since + view.patience(owner)).filter(|expiry| *expiry >= view.now)
+        };
+        self.entries.values().filter_map(expiry).min()
+    }
+
     pub(crate) fn leases(&self) -> impl Iterator<Item = &Lease> {
         self.entries.values().map(|entry| &entry.lease)
     }
@@ -114,24 +123,30 @@ impl Ledger {
         if view.led {
             return assigned(view, &unfinished);
         }
-        let foreign = |owner: &str| owner != view.me && !owner.starts_with(OURS);
-        if unfinished.iter().any(|entry| view.owner(entry).is_some_and(foreign)) {
+        if unfinished.iter().any(|entry| view.owner(entry).is_some_and(|owner| view.is_foreign(owner))) {
             return self.by_number(view, &unfinished);
         }
         by_weight(view, &unfinished)
     }
 
+    /// Whether a worker of a KCL may take a lease of `me` by its rules with its next look. It does not ask for it, so
+    /// what is not checkpointed then comes again.
+    pub(crate) fn is_exposed(&self, view: &View<'_, impl Fn(&str) -> bool>) -> bool {
+        let unfinished: Vec<_> = self.entries.values().filter(|entry| !entry.lease.is_finished()).collect();
+        let loads = loads(view, &unfinished);
+        let (target, mine) = (unfinished.len().div_ceil(loads.len()), loads[view.me]);
+        let foreign = loads.iter().filter(|(owner, _)| view.is_foreign(owner)).map(|(_, load)| *load);
+        let wanted = foreign.map(|load| target.saturating_sub(load)).max().unwrap_or(0);
+        let is_victim = loads.values().all(|load| *load <= mine);
+        !view.led && is_victim && wanted > 0 && (mine > target || (mine == target && wanted > 1))
+    }
+
     /// The rules of the KCL 2.x.
     fn by_number<'a>(&self, view: &View<'_, impl Fn(&str) -> bool>, unfinished: &[&'a Entry]) -> Vec<Move<'a>> {
         let me = view.me;
-        let mut loads = HashMap::from([(me, 0_usize)]);
-        let mut free = Vec::new();
-        for entry in unfinished {
-            match view.owner(entry) {
-                Some(owner) => *loads.entry(owner).or_default() += 1,
-                None => free.push(Move { lease: &entry.lease, how: How::Take }),
-            }
-        }
+        let loads = loads(view, unfinished);
+        let free = unfinished.iter().filter(|entry| view.owner(entry).is_none());
+        let mut free: Vec<_> = free.map(|entry| Move { lease: &entry.lease, how: How::Take }).collect();
         let target = unfinished.len().div_ceil(loads.len());
         let wanted = target.saturating_sub(loads[me]);
         if wanted == 0 {
@@ -171,6 +186,11 @@ impl<H: Fn(&str) -> bool> View<'_, H> {
         alive.then_some(owner)
     }
 
+    /// Whether a worker is none of Weir's.
+    fn is_foreign(&self, worker: &str) -> bool {
+        worker != self.me && !worker.starts_with(OURS)
+    }
+
     fn patience(&self, owner: &str) -> Duration {
         if owner.starts_with(OURS) { self.duration } else { self.duration.max(FOREIGN_DURATION) }
     }
@@ -182,6 +202,15 @@ impl<H: Fn(&str) -> bool> View<'_, H> {
         let turn = u32::try_from(rank(self.me, &entry.lease) % ORPHAN_SPREAD).unwrap_or(0);
         free_for >= self.duration / 2 * (ORPHAN_SPREAD as u32 + turn) / ORPHAN_SPREAD as u32
     }
+}
+
+/// How many leases each live worker has, `me` among them.
+fn loads<'a>(view: &'a View<'_, impl Fn(&str) -> bool>, unfinished: &[&'a Entry]) -> HashMap<&'a str, usize> {
+    let mut loads = HashMap::from([(view.me, 0)]);
+    for owner in unfinished.iter().filter_map(|entry| view.owner(entry)) {
+        *loads.entry(owner).or_default() += 1;
+    }
+    loads
 }
 
 /// What the leader of a KCL 3 has given to this worker, as soon as the worker before has let go.

@@ -2,6 +2,8 @@
 //!
 //! A round is a look of every worker at the same state, then all their writes: the worst case of looking at once.
 
+mod storm;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

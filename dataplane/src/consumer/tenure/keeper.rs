@@ -1,14 +1,14 @@
 //! The writing side of a tenure. Only it writes the lease, so the counter has one author.
 
-use std::time::Duration;
+use std::{future, time::Duration};
 
 use tokio::{
-    sync::Notify,
-    time::{Instant, sleep, sleep_until},
+    sync::watch,
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{End, Workplace};
+use super::{End, Signals, Workplace, term::Term};
 use crate::consumer::{
     checkpoint::Checkpoint,
     counts::Count,
@@ -31,9 +31,8 @@ pub(super) struct Keeper<'a> {
     workplace: &'a Workplace,
     lease: Lease,
     taken_at: Instant,
-    /// When the last successful write was begun: others count from then at the earliest.
-    alive_at: Instant,
     progress: &'a Progress,
+    term: &'a Term,
     stats: &'a LeaseStats,
 }
 
@@ -43,22 +42,23 @@ impl<'a> Keeper<'a> {
         lease: Lease,
         taken_at: Instant,
         progress: &'a Progress,
+        term: &'a Term,
         stats: &'a LeaseStats,
     ) -> Self {
-        Self { workplace, lease, taken_at, alive_at: taken_at, progress, stats }
+        Self { workplace, lease, taken_at, progress, term, stats }
     }
 
     /// Renews the lease, with the checkpoint when it has moved and as soon as that is wanted, until `done`. When it is
     /// to be handed over, or lost, or may be, reading is told to `halt`.
     pub(super) async fn keep(
         &mut self,
-        wanted: &Notify,
+        signals: &Signals,
         done: &CancellationToken,
         halt: &CancellationToken,
     ) -> Result<(), TableError> {
-        let interval = self.workplace.lease_duration / RENEWALS;
-        let mut next = self.alive_at + interval;
-        while done.run_until_cancelled(self.turn(next, wanted)).await.is_some() {
+        let interval = self.term.duration() / RENEWALS;
+        let mut next = self.term.secured_at() + interval;
+        while done.run_until_cancelled(self.turn(next, signals)).await.is_some() {
             next = Instant::now() + interval;
             let change = Change {
                 checkpoint: self.news(),
@@ -76,7 +76,7 @@ impl<'a> Keeper<'a> {
                     halt.cancel();
                     next = Instant::now();
                 }
-                Err(TableError::Unavailable(problem)) if self.is_alive() => {
+                Err(TableError::Unavailable(problem)) if !self.term.is_over() => {
                     tracing::warn!(shard = self.lease.shard_id, problem, "cannot renew a lease");
                     next = Instant::now() + TABLE_PAUSE;
                 }
@@ -90,19 +90,35 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
-    async fn turn(&self, next: Instant, wanted: &Notify) {
+    async fn turn(&self, next: Instant, signals: &Signals) {
         tokio::select! {
             () = sleep_until(next) => {}
             () = self.progress.wanted() => {}
             () = self.due() => {}
-            () = wanted.notified() => {}
+            () = signals.wanted.notified() => {}
+            () = self.exposed(signals.exposed.clone()) => {}
+        }
+    }
+
+    /// Returns when there is something to store that would come again if the lease were taken now, as it may be.
+    async fn exposed(&self, mut exposed: watch::Receiver<bool>) {
+        loop {
+            // Whoever sends this outlives its tenures.
+            if exposed.wait_for(|exposed| *exposed).await.is_err() {
+                return future::pending().await;
+            }
+            sleep_until(self.term.secured_at() + CHECKPOINT_PAUSE).await;
+            if self.news().is_some() {
+                return;
+            }
+            sleep(CHECKPOINT_PAUSE).await;
         }
     }
 
     /// Returns when a checkpoint is due that is not waited for.
     async fn due(&self) {
         self.progress.due().await;
-        sleep_until(self.alive_at + CHECKPOINT_PAUSE).await;
+        sleep_until(self.term.secured_at() + CHECKPOINT_PAUSE).await;
     }
 
     /// Writes the last checkpoint and lets go of the lease, so that the next owner need not wait.
@@ -116,7 +132,7 @@ impl<'a> Keeper<'a> {
                 }
                 // Now it goes to whoever asked for it.
                 Err(TableError::Requested(lease)) => self.lease = *lease,
-                Err(TableError::Unavailable(problem)) if self.is_alive() => {
+                Err(TableError::Unavailable(problem)) if !self.term.is_over() => {
                     tracing::warn!(shard = self.lease.shard_id, problem, "cannot release a lease");
                     sleep(TABLE_PAUSE).await;
                 }
@@ -142,10 +158,15 @@ impl<'a> Keeper<'a> {
         self.write(Change { checkpoint, children, release: true, ..Change::default() }).await
     }
 
+    /// Writes, and waits for the answer while the lease is ours. One that is over already, as after this process was
+    /// frozen, gets one more try: perhaps nobody has taken it.
     async fn write(&mut self, change: Change) -> Result<(), TableError> {
         let begun_at = Instant::now();
-        self.lease = self.workplace.table.advance(&self.lease, &self.workplace.worker, &change).await?;
-        self.alive_at = begun_at;
+        let deadline = self.term.ends_at().max(begun_at + self.term.duration() / RENEWALS);
+        let advancing = self.workplace.table.advance(&self.lease, &self.workplace.worker, &change);
+        let silence = |_| TableError::Unavailable("no answer while the lease lasted".to_owned());
+        self.lease = timeout_at(deadline, advancing).await.map_err(silence)??;
+        self.term.secure(begun_at);
         self.progress.note_stored(&self.lease.checkpoint, self.lease.pending.as_ref());
         if change.checkpoint.is_some() {
             self.stats.note_checkpoint(begun_at);
@@ -168,9 +189,5 @@ impl<'a> Keeper<'a> {
     fn load(&self) -> Option<Load> {
         let measured = self.workplace.stats.load(self.stats, self.taken_at, self.workplace.task.cpus())?;
         Some(self.lease.load.toward(measured))
-    }
-
-    fn is_alive(&self) -> bool {
-        Instant::now().saturating_duration_since(self.alive_at) < self.workplace.lease_duration
     }
 }

@@ -5,14 +5,18 @@ mod handover;
 mod keeper;
 mod reader;
 mod suspicion;
+mod term;
 
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_kinesis::types::ChildShard;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use self::{keeper::Keeper, reader::Reader};
+use self::{keeper::Keeper, reader::Reader, term::Term};
 use super::{
     counts::Count,
     dead_letter::DeadLetters,
@@ -53,14 +57,22 @@ pub(crate) struct Poison {
 }
 
 /// What a worker tells the tenure of one of its leases.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Signals {
     /// Cancelled to let the reading begin.
     pub(crate) go: CancellationToken,
-    /// Notified when the table says that the lease is to be handed over.
+    /// Notified when the table says that the lease is to be handed over, or is another worker's.
     pub(crate) wanted: Arc<Notify>,
+    /// Whether it may be taken any moment without a question.
+    exposed: watch::Receiver<bool>,
     /// Cancelled when the worker stops.
-    pub(crate) stopping: CancellationToken,
+    stopping: CancellationToken,
+}
+
+impl Signals {
+    pub(crate) fn new(exposed: watch::Receiver<bool>, stopping: CancellationToken) -> Self {
+        Self { go: CancellationToken::new(), wanted: Arc::default(), exposed, stopping }
+    }
 }
 
 /// Why reading ended.
@@ -87,8 +99,9 @@ pub(crate) async fn serve(workplace: Arc<Workplace>, lease: Lease, taken_at: Ins
     let progress = Progress::new(lease.checkpoint.clone(), lease.pending.clone());
     let (halt, done) = (signals.stopping.child_token(), CancellationToken::new());
     let shard = Shard::of(&lease, workplace.out_of_range);
-    let mut reader = Reader::new(&workplace, shard, &progress, &stats);
-    let mut keeper = Keeper::new(&workplace, lease, taken_at, &progress, &stats);
+    let term = Term::new(workplace.lease_duration, taken_at);
+    let mut reader = Reader::new(&workplace, shard, &progress, &term, &stats);
+    let mut keeper = Keeper::new(&workplace, lease, taken_at, &progress, &term, &stats);
     let reading = async {
         let end = match halt.run_until_cancelled(signals.go.cancelled()).await {
             Some(()) => reader.run(&halt).await,
@@ -97,7 +110,7 @@ pub(crate) async fn serve(workplace: Arc<Workplace>, lease: Lease, taken_at: Ins
         done.cancel();
         end
     };
-    let (end, kept) = tokio::join!(reading, keeper.keep(&signals.wanted, &done, &halt));
+    let (end, kept) = tokio::join!(reading, keeper.keep(&signals, &done, &halt));
     match kept {
         Ok(()) => keeper.conclude(end).await,
         Err(error) => {

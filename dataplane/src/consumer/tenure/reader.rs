@@ -9,6 +9,7 @@ use super::{
     End, Workplace,
     chunks::{Chunks, Cut},
     suspicion::{Position, Suspicion, Verdict, position},
+    term::Term,
 };
 use crate::consumer::{
     checkpoint::{Checkpoint, SequenceNumber},
@@ -36,6 +37,7 @@ pub(super) struct Reader<'a> {
     /// The first record that came: where LATEST was, which must not move when the processor begins again.
     first: Option<SequenceNumber>,
     progress: &'a Progress,
+    term: &'a Term,
     stats: &'a std::sync::Arc<LeaseStats>,
     suspicion: Suspicion,
     /// Dead letters that no checkpoint is behind yet.
@@ -56,6 +58,7 @@ impl<'a> Reader<'a> {
         workplace: &'a Workplace,
         shard: Shard,
         progress: &'a Progress,
+        term: &'a Term,
         stats: &'a std::sync::Arc<LeaseStats>,
     ) -> Self {
         Self {
@@ -63,6 +66,7 @@ impl<'a> Reader<'a> {
             shard,
             first: None,
             progress,
+            term,
             stats,
             suspicion: Suspicion::new(workplace.poison.retries),
             skips: BTreeSet::new(),
@@ -252,7 +256,7 @@ impl<'a> Reader<'a> {
                 skips: &self.skips,
             };
             let Some(chunk) = chunks.next(&cut) else { break };
-            if halt.is_cancelled() {
+            if self.must_halt(halt) {
                 return Ok(());
             }
             let last = chunk.records.last().and_then(position);
@@ -265,6 +269,16 @@ impl<'a> Reader<'a> {
         }
         self.stats.add(Count::OutOfRange, chunks.out_of_range());
         Ok(())
+    }
+
+    /// Whether nothing more may be processed. A process that was frozen finds out here that its lease may be another
+    /// worker's by now, before the table has told it.
+    fn must_halt(&self, halt: &CancellationToken) -> bool {
+        if !halt.is_cancelled() && self.term.is_over() {
+            tracing::warn!(shard = &*self.shard.id, "stopped reading a shard: its lease was not renewed in time");
+            halt.cancel();
+        }
+        halt.is_cancelled()
     }
 
     /// Takes note that everything up to `last` is processed, as far as it is suspected.

@@ -153,6 +153,25 @@ fn beside_a_kcl_a_lease_of_weir_is_asked_for_and_one_of_a_kcl_is_taken() {
 }
 
 #[test]
+fn a_worker_is_exposed_while_a_kcl_would_steal_from_it() {
+    let now = Instant::now();
+    // What each worker has, and whether `weir/me` is stolen from.
+    for (loads, exposed) in [
+        (vec![("weir/me", 4), ("kcl", 1)], true),
+        (vec![("weir/me", 3), ("kcl", 2)], false),
+        (vec![("weir/me", 3), ("weir/other", 4), ("kcl", 1)], false),
+        (vec![("weir/me", 3), ("weir/other", 3), ("kcl", 1)], true),
+        (vec![("weir/me", 3), ("weir/other", 1)], false),
+        (vec![("weir/me", 4)], false),
+    ] {
+        let owners = loads.iter().flat_map(|(owner, load)| vec![*owner; *load]);
+        let mut ledger = Ledger::default();
+        ledger.observe(owners.enumerate().map(|(number, owner)| lease(number, Some(owner))).collect(), now);
+        assert_eq!(ledger.is_exposed(&view("weir/me", |_| true, now)), exposed, "{loads:?}");
+    }
+}
+
+#[test]
 fn a_worker_that_gives_up_leases_is_not_dealt_them_again() {
     let now = Instant::now();
     let mut ledger = Ledger::default();
@@ -170,6 +189,24 @@ fn a_kcl_is_given_its_own_time_before_its_leases_are_taken() {
     let after = |seconds| now + Duration::from_secs(seconds);
     assert!(ledger.plan(&view("weir/me", |_| true, after(9))).is_empty());
     assert_eq!(ledger.plan(&view("weir/me", |_| true, after(11))).len(), 1);
+}
+
+#[test]
+fn the_next_expiry_is_that_of_the_lease_that_stood_still_for_longest() {
+    let (now, mut ledger) = (Instant::now(), Ledger::default());
+    let after = |seconds| now + Duration::from_secs(seconds);
+    let finished = Lease { checkpoint: Checkpoint::ShardEnd, ..lease(3, Some("weir/gone")) };
+    let leases = [lease(0, Some("weir/dead")), lease(1, Some("weir/me")), lease(2, Some("kcl")), finished];
+    ledger.observe(leases.to_vec(), now);
+    let next = |ledger: &Ledger, seconds| ledger.next_expiry(&view("weir/me", |_| true, after(seconds)));
+    assert_eq!(next(&ledger, 1), Some(now + DURATION));
+    // At its expiry a lease still is its owner's, and a moment later it is nobody's.
+    assert!(ledger.plan(&view("weir/other", |_| true, now + DURATION)).is_empty());
+    assert_eq!(next(&ledger, 7), Some(after(10)), "a KCL is given its own time");
+    let renewed = Lease { counter: 1, ..lease(0, Some("weir/dead")) };
+    ledger.observe(vec![renewed], after(3));
+    assert_eq!(next(&ledger, 4), Some(after(3) + DURATION));
+    assert_eq!(next(&ledger, 20), None);
 }
 
 #[test]

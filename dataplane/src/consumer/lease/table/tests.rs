@@ -1,9 +1,11 @@
 use aws_config::{BehaviorVersion, Region};
-use aws_sdk_dynamodb::{config::Credentials, types::AttributeValue};
+use aws_sdk_dynamodb::config::Credentials;
 use localcloud::LocalCloud;
 use tempfile::TempDir;
 
 use super::{super::item::Item, *};
+
+mod others;
 
 async fn table() -> (Table, LocalCloud, TempDir) {
     let directory = tempfile::tempdir().unwrap();
@@ -71,22 +73,6 @@ async fn a_write_that_was_carried_out_and_whose_answer_was_lost_is_no_loss() {
     let first = table.advance(&taken, "me", &at("100")).await.unwrap();
     assert_eq!(table.advance(&taken, "me", &at("100")).await.unwrap(), first);
     assert!(matches!(table.advance(&taken, "me", &at("101")).await, Err(TableError::Lost)));
-}
-
-#[tokio::test]
-async fn attributes_of_other_versions_stay_and_a_pending_checkpoint_goes_with_a_new_one() {
-    let (table, _cloud, _directory) = table().await;
-    let mut foreign = item::write(&new_lease());
-    foreign.insert("throughputKBps".to_owned(), AttributeValue::N("1.500000".to_owned()));
-    foreign.insert("pendingCheckpoint".to_owned(), item::string("48"));
-    table.client.put_item().table_name(&table.name).set_item(Some(foreign)).send().await.unwrap();
-    let taken = table.take(&new_lease(), "me").await.unwrap();
-    table.advance(&taken, "me", &at("49")).await.unwrap();
-    let item = item(&table).await;
-    assert_eq!(item["throughputKBps"], AttributeValue::N("1.5".to_owned()));
-    assert!(!item.contains_key("pendingCheckpoint"));
-    assert_eq!(item::text(&item, CHECKPOINT), Some("49"));
-    assert_eq!(item::number(&item, SUB_SEQUENCE_NUMBER), Some(3));
 }
 
 #[tokio::test]
