@@ -1,13 +1,47 @@
 //! The template, and the parameters it takes.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, iter, str::FromStr};
 
 use serde::Serialize;
 
 use crate::name::Role;
 
-/// The one template of a deployment.
+/// The one template of a deployment, as people read and change it.
 pub const TEMPLATE: &str = include_str!("../template.yaml");
+
+/// The template as CloudFormation gets it: without what only readers and linters want, so that it can be sent without a
+/// bucket. Comments, a resource's `Metadata` (which holds the linters' exceptions), and half of every indentation go.
+#[must_use]
+pub fn body() -> String {
+    let lines: Vec<_> = TEMPLATE.lines().filter(|line| !is_for_readers(line)).collect();
+    let mut body = String::with_capacity(TEMPLATE.len());
+    for (index, line) in lines.iter().enumerate() {
+        let (depth, text) = (depth(line), line.trim_start());
+        body.extend(iter::repeat_n(' ', depth));
+        let opens = lines.get(index + 1).is_some_and(|next| self::depth(next) > depth) && text != "- |";
+        match text.strip_prefix("- ").filter(|_| opens) {
+            // A dash and its space are as wide as two of the new steps: what follows it goes to a line of its own.
+            Some(first) => {
+                body.push_str("-\n");
+                body.extend(iter::repeat_n(' ', depth + 1));
+                body.push_str(first);
+            }
+            None => body.push_str(text),
+        }
+        body.push('\n');
+    }
+    body
+}
+
+fn is_for_readers(line: &str) -> bool {
+    let text = line.trim_start();
+    text.is_empty() || line == "    Metadata:" || ["#", "cdk_nag:", "checkov:"].iter().any(|it| text.starts_with(it))
+}
+
+/// In steps of two.
+fn depth(line: &str) -> usize {
+    (line.len() - line.trim_start().len()) / 2
+}
 
 /// The logical id that waits until the images are in the repositories.
 pub(crate) const IMAGES_PUSHED: &str = "ImagesPushed";
@@ -50,6 +84,11 @@ parameters! {
     AllowedCidr,
     CertificateArn,
     WebAclArn,
+    /// `WEIR_TOKENS` of the producer.
+    Tokens,
+    ClientRate,
+    /// `ARM64` or `X86_64`, which the images must be for.
+    Architecture,
     ShardCount,
     RetentionHours,
     NetworkMode,
@@ -58,6 +97,12 @@ parameters! {
     TaskMemory,
     /// `WEIR_TICK` of the control plane.
     Tick,
+    Idempotency,
+    Processor,
+    ExecCommand,
+    WebhookUrl,
+    WebhookPort,
+    Poison,
     Protect,
     LogRetentionDays,
     ContainerInsights,

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use saphyr_parser::{Event, Parser};
 use stack::{
     limits::TEMPLATE_BYTES,
-    template::{Parameter, TEMPLATE},
+    template::{Parameter, TEMPLATE, body},
 };
 
 /// Types that CloudFormation cannot tag.
-const UNTAGGED: [&str; 7] = [
+const UNTAGGED: [&str; 8] = [
     "AWS::CloudFormation::WaitCondition",
     "AWS::CloudWatch::Dashboard",
     "AWS::EC2::Route",
+    "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPCGatewayAttachment",
     "AWS::ElasticLoadBalancingV2::Listener",
@@ -55,7 +57,37 @@ fn resource(id: &str) -> Block {
 
 #[test]
 fn it_can_be_sent_without_a_bucket() {
-    assert!(TEMPLATE.len() < TEMPLATE_BYTES, "{} bytes, the limit is {TEMPLATE_BYTES}", TEMPLATE.len());
+    assert!(body().len() < TEMPLATE_BYTES, "{} bytes, the limit is {TEMPLATE_BYTES}", body().len());
+}
+
+/// What is left out of a resource is the linters' business: each line names one of them.
+#[test]
+fn a_resources_metadata_is_for_linters_only() {
+    let lines: Vec<_> = TEMPLATE.lines().collect();
+    for (number, _) in lines.iter().enumerate().filter(|(_, line)| **line == "    Metadata:") {
+        let within: Vec<_> = lines[number + 1..].iter().take_while(|line| line.starts_with("      ")).collect();
+        let known = |line: &str| line.starts_with("      checkov: ") || line.starts_with("      cdk_nag: ");
+        assert!(!within.is_empty() && within.iter().all(|line| known(line)), "line {}: {within:?}", number + 1);
+    }
+}
+
+/// Everything a parser sees, but for the linters' exceptions and for blanks, of which JSON in a text may have fewer.
+fn events(yaml: &str) -> Vec<String> {
+    let events = Parser::new_from_str(yaml).map(|event| match event.expect("YAML").0 {
+        Event::Scalar(text, _, anchor, tag) => {
+            format!("{} {anchor} {tag:?}", text.split_whitespace().collect::<String>())
+        }
+        event => format!("{event:?}"),
+    });
+    events.collect()
+}
+
+#[test]
+fn what_is_sent_means_the_same() {
+    let is_for_linters =
+        |line: &&str| *line == "    Metadata:" || ["checkov:", "cdk_nag:"].iter().any(|it| line.trim().starts_with(it));
+    let read = TEMPLATE.lines().filter(|line| !is_for_linters(line)).collect::<Vec<_>>().join("\n");
+    assert_eq!(events(&body()), events(&read));
 }
 
 #[test]
@@ -167,9 +199,11 @@ fn roles_may_do_what_is_reviewed_here() {
             "[kinesis:DescribeStreamSummary, kinesis:GetRecords, kinesis:GetShardIterator, kinesis:ListShards]",
             "[kinesis:DescribeStreamConsumer, kinesis:SubscribeToShard]",
             "cloudwatch:PutMetricData",
+            "kinesis:PutRecord",
             "[dynamodb:DeleteItem, dynamodb:DescribeTable, dynamodb:GetItem, dynamodb:PutItem, dynamodb:Scan, dynamodb:UpdateItem]",
             "[dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:PutItem]",
             "kms:Decrypt",
+            "kms:GenerateDataKey",
         ],
         "ControlPlaneRole": [
             "[kinesis:DescribeStreamSummary, kinesis:ListShards, kinesis:ListTagsForStream, kinesis:MergeShards, kinesis:SplitShard, kinesis:UpdateShardCount, kinesis:UpdateStreamWarmThroughput]",
@@ -179,6 +213,7 @@ fn roles_may_do_what_is_reviewed_here() {
             "[ecs:DescribeTasks, ecs:ListTasks]",
             "[dynamodb:ConditionCheckItem, dynamodb:DeleteItem, dynamodb:DescribeTable, dynamodb:GetItem, dynamodb:PutItem, dynamodb:Query, dynamodb:UpdateItem]",
             "[dynamodb:DescribeTable, dynamodb:GetItem, dynamodb:Scan]",
+            "kms:Decrypt",
         ],
         "ExecutionRole": [
             "ecr:GetAuthorizationToken",
@@ -188,7 +223,9 @@ fn roles_may_do_what_is_reviewed_here() {
         "ProducerRole": [
             "[kinesis:DescribeStreamSummary, kinesis:ListShards, kinesis:PutRecords]",
             "cloudwatch:PutMetricData",
+            "[dynamodb:PutItem, dynamodb:UpdateItem]",
             "kms:GenerateDataKey",
+            "kms:Decrypt",
         ],
     }
     "#);
@@ -205,9 +242,9 @@ fn tasks_get_the_settings_that_they_know() {
     }
     insta::assert_debug_snapshot!(settings, @r#"
     {
-        "ConsumerTask": "WEIR_STREAM WEIR_APPLICATION WEIR_PROCESSOR WEIR_CONSUMER_ARN",
+        "ConsumerTask": "WEIR_STREAM WEIR_APPLICATION WEIR_PROCESSOR WEIR_EXEC_COMMAND WEIR_WEBHOOK_URL WEIR_POISON WEIR_DEAD_LETTERS WEIR_CONSUMER_ARN",
         "ControlPlaneTask": "WEIR_STREAM WEIR_DEPLOYMENT WEIR_APPLICATION WEIR_CONTROL_TABLE WEIR_CLUSTER WEIR_PRODUCER_SERVICE WEIR_CONSUMER_SERVICE WEIR_TICK",
-        "ProducerTask": "WEIR_STREAM WEIR_BEHIND_BALANCER",
+        "ProducerTask": "WEIR_STREAM WEIR_BEHIND_BALANCER WEIR_TOKENS WEIR_CLIENT_RATE WEIR_IDEMPOTENCY_TABLE",
     }
     "#);
 }

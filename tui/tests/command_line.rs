@@ -63,10 +63,43 @@ fn every_command_has_examples_in_its_help() {
 }
 
 #[test]
+fn a_deployment_to_aws_needs_images_and_one_to_this_machine_takes_none() {
+    let (state, elsewhere) = (state(), ["up", "--endpoint-url", "http://127.0.0.1:9"]);
+    let none = complaint(ctl(state.path()).args(elsewhere), 2);
+    assert!(none.contains("no image of the producer") && none.contains("--executables DIR"), "{none}");
+
+    let digest = format!("producer=weir@sha256:{}", "0".repeat(64));
+    let one = complaint(ctl(state.path()).args(elsewhere).args(["--image", &digest]), 2);
+    assert!(one.contains("no image of the consumer"), "{one}");
+
+    let empty = complaint(ctl(state.path()).args(elsewhere).arg("--executables").arg(state.path()), 2);
+    assert!(empty.contains("producer: No such file"), "{empty}");
+
+    let here = complaint(ctl(state.path()).args(["up", "--image", &digest]), 2);
+    assert!(here.contains("--aws"), "{here}");
+}
+
+#[test]
+fn a_script_is_no_program_of_a_task() {
+    let (state, folder) = (state(), state());
+    for role in ["producer", "consumer", "controlplane"] {
+        std::fs::write(folder.path().join(role), "#!/bin/sh\n").expect("written");
+    }
+    let certificates = folder.path().join("producer");
+    let mut command = ctl(state.path());
+    command.args(["up", "--endpoint-url", "http://127.0.0.1:9", "--executables"]).arg(folder.path());
+    let refusal = complaint(command.arg("--certificates").arg(certificates), 1);
+    assert!(refusal.contains("producer cannot be the program of a task") && refusal.contains("musl"), "{refusal}");
+}
+
+#[test]
 fn a_wrong_command_line_is_usage() {
     let state = state();
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 12] = [
         &["fly"],
+        &["up", "--set", "Nothing=1"],
+        &["up", "--set", "Processor"],
+        &["up", "--image", "producer=weir:latest"],
         &["send"],
         &["send", "--rate", "-1"],
         &["logs", "nobody"],

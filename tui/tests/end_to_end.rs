@@ -334,3 +334,63 @@ fn everything_stops(system: System) {
         assert!(TcpStream::connect(address).is_err(), "{address} is still open");
     }
 }
+
+/// The digest-pinned images that `ctl up` has pushed for a deployment.
+async fn image_arguments(system: &System) -> Vec<String> {
+    let ecr = aws_sdk_ecr::Client::new(&system.sdk().await);
+    let mut arguments = Vec::new();
+    for role in ["producer", "consumer", "controlplane"] {
+        let repository = format!("weir/{role}");
+        let described = ecr.describe_repositories().repository_names(&repository).send().await.expect("the repository");
+        let uri = described.repositories()[0].repository_uri().expect("a URI");
+        let images = ecr.describe_images().repository_name(&repository).send().await.expect("the images");
+        let digest = images.image_details()[0].image_digest().expect("a digest");
+        arguments.extend(["--image".to_owned(), format!("{role}={uri}@{digest}")]);
+    }
+    arguments
+}
+
+/// As on AWS: the stack goes to an endpoint that is there already, with images of a registry, and stays.
+#[tokio::test]
+async fn a_deployment_elsewhere_is_created_changed_and_removed() {
+    const TOKEN_DIGEST: &str = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+    let system = System::start();
+    let images = image_arguments(&system).await;
+    let elsewhere = ["--endpoint-url", &system.endpoint_url, "--name", "second"];
+    let up = |settings: &[&str]| {
+        let settings: Vec<_> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        let mut command = system.ctl(&["up", "--detach", "--output", "json"]);
+        command.args(elsewhere).args(&images).args(settings);
+        command
+    };
+    let nobody = up(&[]).output().expect("ctl starts");
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("AllowedCidr"), "{nobody:?}");
+
+    let first = succeed(&mut up(&["AllowedCidr=127.0.0.0/8", "Tick=1s"]));
+    let url = first["ingest_url"].as_str().expect("a URL");
+    let send = |arguments: &[&str]| {
+        let mut command = system.ctl(&["send", "--rate", "10", "--for", "1s", "--url", url, "--output", "json"]);
+        command.args(arguments);
+        command
+    };
+    assert_eq!(succeed(&mut send(&[]))["stored"], 10);
+
+    let tokens = format!("Tokens=alice={TOKEN_DIGEST}");
+    let second = succeed(&mut up(&[&tokens, "Poison=dead-letter", "Idempotency=table"]));
+    assert_eq!(second, first, "what was not set stays");
+    assert_eq!(send(&[]).output().expect("ctl starts").status.code(), Some(1), "without a token");
+    assert_eq!(succeed(&mut send(&["--token", "secret"]))["stored"], 10);
+    let kinesis = aws_sdk_kinesis::Client::new(&system.sdk().await);
+    let letters = kinesis.describe_stream_summary().stream_name("second-dead-letters").send().await;
+    assert!(letters.is_ok(), "{letters:?}");
+
+    let teardown = |arguments: &[&str]| {
+        let mut command = system.ctl(&["teardown", "--output", "json"]);
+        succeed(command.args(elsewhere).args(arguments))
+    };
+    assert_eq!(teardown(&["--yes"])["leftovers"], serde_json::json!([]));
+    assert_eq!(teardown(&["--dry-run"])["resources"], serde_json::json!([]));
+    // The first is untouched: it still has a status.
+    system.status();
+}

@@ -13,7 +13,7 @@ use crate::{
     progress::Phase,
     stack::FoundStack,
     tasks::StoppedTasks,
-    template::{Parameter, TEMPLATE},
+    template::{self, Parameter},
     watch::Watch,
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn start(work: Work<'_>) -> Result<(), DeployError> {
         .cloudformation
         .create_stack()
         .stack_name(request.name.as_str())
-        .template_body(TEMPLATE)
+        .template_body(template::body())
         .set_parameters(Some(parameters::of_creation(request)))
         .set_tags(Some(tags(request)))
         .capabilities(Capability::CapabilityIam)

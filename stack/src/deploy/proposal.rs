@@ -11,7 +11,7 @@ use crate::{
     image::Digest,
     pace::Pace,
     stack::FoundStack,
-    template::TEMPLATE,
+    template,
 };
 
 const STREAM: &str = "AWS::Kinesis::Stream";
@@ -78,7 +78,7 @@ async fn create(work: Work<'_>, stack: &FoundStack, open_shards: Option<i32>) ->
     const OPERATION: &str = "cloudformation:CreateChangeSet";
     let request = work.request;
     let parameters = parameters::of_update(request, stack, open_shards);
-    let wish = format!("{TEMPLATE}{parameters:?}{:?}", request.tags);
+    let wish = format!("{}{parameters:?}{:?}", template::body(), request.tags);
     let name = format!("{}-{}", request.name, Digest::of(wish.as_bytes()).tag());
     let leftover = work.clients.cloudformation.delete_change_set().stack_name(&stack.id).change_set_name(&name);
     found(call("cloudformation:DeleteChangeSet", leftover.send()).await, &["ChangeSetNotFound"])?;
@@ -89,7 +89,7 @@ async fn create(work: Work<'_>, stack: &FoundStack, open_shards: Option<i32>) ->
         .stack_name(&stack.id)
         .change_set_name(&name)
         .change_set_type(ChangeSetType::Update)
-        .template_body(TEMPLATE)
+        .template_body(template::body())
         .set_parameters(Some(parameters))
         .set_tags(Some(tags(request)))
         .capabilities(Capability::CapabilityIam);

@@ -18,10 +18,24 @@ pub enum UnfitExecutable {
     NotElf,
     #[error("it is for ELF machine {actual}, tasks need {expected} ({architecture:?}): build it for that processor")]
     Architecture { architecture: Architecture, expected: u16, actual: u16 },
+    #[error("it is for ELF machine {machine}, and Fargate has ARM64 (183) and X86_64 (62): build it for one of them")]
+    Processor { machine: u16 },
     #[error("it needs a dynamic loader, which the image does not have: link it statically (a musl target does)")]
     Dynamic,
     #[error("it has {size} bytes, more than {LARGEST}: strip its symbols")]
     Large { size: usize },
+}
+
+/// `EM_AARCH64` and `EM_X86_64`.
+const ARM64: u16 = 183;
+const AMD64: u16 = 62;
+
+pub(super) fn architecture(file: &[u8]) -> Result<Architecture, UnfitExecutable> {
+    match Header::read(file).ok_or(UnfitExecutable::NotElf)?.machine {
+        ARM64 => Ok(Architecture::Arm64),
+        AMD64 => Ok(Architecture::Amd64),
+        machine => Err(UnfitExecutable::Processor { machine }),
+    }
 }
 
 pub(super) fn check(file: &[u8], architecture: Architecture) -> Result<(), UnfitExecutable> {
@@ -30,8 +44,8 @@ pub(super) fn check(file: &[u8], architecture: Architecture) -> Result<(), Unfit
     }
     let header = Header::read(file).ok_or(UnfitExecutable::NotElf)?;
     let expected = match architecture {
-        Architecture::Arm64 => 183,
-        Architecture::Amd64 => 62,
+        Architecture::Arm64 => ARM64,
+        Architecture::Amd64 => AMD64,
     };
     if header.machine != expected {
         return Err(UnfitExecutable::Architecture { architecture, expected, actual: header.machine });
@@ -108,6 +122,14 @@ pub(super) mod tests {
             refusal,
             Err(UnfitExecutable::Architecture { architecture: Architecture::Arm64, expected: 183, actual: 62 })
         );
+    }
+
+    #[test]
+    fn the_processor_of_a_program_is_read_from_it() {
+        assert_eq!(architecture(&elf(183, 1)), Ok(Architecture::Arm64));
+        assert_eq!(architecture(&elf(62, 1)), Ok(Architecture::Amd64));
+        assert_eq!(architecture(&elf(243, 1)), Err(UnfitExecutable::Processor { machine: 243 }));
+        assert_eq!(architecture(b"#!/bin/sh"), Err(UnfitExecutable::NotElf));
     }
 
     #[test]

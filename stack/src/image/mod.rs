@@ -4,11 +4,7 @@ mod executable;
 mod layer;
 mod push;
 
-use std::{
-    collections::BTreeMap,
-    fmt, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt, io};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -40,22 +36,6 @@ pub enum ImageSource {
     HostProcess { command: Vec<String> },
 }
 
-impl ImageSource {
-    /// Reads an executable and the certificates to put beside it.
-    ///
-    /// # Errors
-    /// When one of the two cannot be read.
-    pub async fn read(executable: &Path, certificates: &Path, architecture: Architecture) -> Result<Self, BuildError> {
-        let read = async |path: &Path| {
-            tokio::fs::read(path)
-                .await
-                .map(Bytes::from)
-                .map_err(|source| BuildError::Read { path: path.to_owned(), source })
-        };
-        Ok(Self::Binary { executable: read(executable).await?, certificates: read(certificates).await?, architecture })
-    }
-}
-
 /// The processor an image is for, as OCI spells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,11 +44,28 @@ pub enum Architecture {
     Amd64,
 }
 
+impl Architecture {
+    /// The processor that an executable is for.
+    ///
+    /// # Errors
+    /// When it is not an executable for a processor of Fargate.
+    pub fn of(executable: &[u8]) -> Result<Self, UnfitExecutable> {
+        executable::architecture(executable)
+    }
+
+    /// As ECS spells it in a task definition, and the template in its parameter.
+    #[must_use]
+    pub fn as_ecs(self) -> &'static str {
+        match self {
+            Self::Arm64 => "ARM64",
+            Self::Amd64 => "X86_64",
+        }
+    }
+}
+
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
     #[error("the executable cannot run in a container without an operating system")]
     Executable(#[from] UnfitExecutable),
     #[error("cannot write the layer")]

@@ -52,6 +52,9 @@ pub(super) struct Args {
     /// Where to post [default: the deployment's own URL]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Bearer token to send with, where producers take records from known senders only
+    #[arg(long, env = "WEIR_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
     /// The most requests in flight
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     concurrency: u16,
@@ -79,7 +82,10 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
             .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?,
         None => Records::generated(args.size as usize),
     };
-    let client = Client::new(&url(&args, global).await?)?;
+    let mut client = Client::new(&url(&args, global).await?)?;
+    if let Some(token) = &args.token {
+        client = client.with_token(token)?;
+    }
     let stopping = CancellationToken::new();
     let asked = stopping.clone();
     tokio::spawn(async move {

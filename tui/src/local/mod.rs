@@ -5,6 +5,6 @@ mod ports;
 mod state;
 mod stop;
 
-pub(crate) use launch::{Launch, Launched};
+pub(crate) use launch::Launch;
 pub(crate) use state::{Lock, Record, StateDirectory};
 pub(crate) use stop::{Stopped, stop};
