@@ -39,6 +39,8 @@ pub(crate) enum Teardown {
 pub(crate) struct Confirmation {
     inventory: Inventory,
     typed: String,
+    /// Enter was pressed on something else than the name.
+    refused: bool,
     /// The first visible resource.
     pub(crate) scroll: usize,
 }
@@ -48,7 +50,7 @@ const TYPED_MAX: usize = 64;
 
 impl Confirmation {
     pub(crate) fn new(inventory: Inventory) -> Self {
-        Self { inventory, typed: String::new(), scroll: 0 }
+        Self { inventory, typed: String::new(), refused: false, scroll: 0 }
     }
 
     pub(crate) fn resources(&self) -> &[Resource] {
@@ -63,19 +65,27 @@ impl Confirmation {
         &self.typed
     }
 
+    /// Whether what is typed was not taken for the name.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
     pub(crate) fn type_character(&mut self, character: char) {
+        self.refused = false;
         if self.typed.chars().count() < TYPED_MAX && !character.is_control() {
             self.typed.push(character);
         }
     }
 
     pub(crate) fn erase(&mut self) {
+        self.refused = false;
         self.typed.pop();
     }
 
     /// The proof, once exactly the deployment's name is typed and there is something to remove.
-    pub(crate) fn confirm(&self) -> Option<Confirmed> {
+    pub(crate) fn confirm(&mut self) -> Option<Confirmed> {
         let exact = self.typed == self.inventory.deployment.as_str();
+        self.refused = !exact;
         (exact && !self.inventory.is_empty()).then(|| Confirmed { place: self.inventory.place.clone() })
     }
 }

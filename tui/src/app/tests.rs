@@ -42,6 +42,18 @@ fn a_teardown_needs_the_exact_name_and_enter() {
 }
 
 #[test]
+fn a_wrong_name_is_answered_until_it_is_changed() {
+    let refused = |model: &Model| matches!(&model.screen, Screen::Teardown(Teardown::Confirm(confirmation)) if confirmation.is_refused());
+    let mut model = confirming();
+    let _ = press(&mut model, "wrong");
+    assert!(!refused(&model));
+    let _ = press(&mut model, "\n");
+    assert!(refused(&model));
+    let _ = update(&mut model, Event::Key(Key::Backspace));
+    assert!(!refused(&model));
+}
+
+#[test]
 fn escape_leaves_the_teardown_and_forgets_what_was_typed() {
     let mut model = confirming();
     assert_eq!(press(&mut model, "weir"), []);

@@ -114,7 +114,7 @@ fn typing(model: &mut Model, change: impl Fn(&mut Confirmation)) {
 }
 
 fn confirm(model: &mut Model) -> Option<Effect> {
-    let Screen::Teardown(Teardown::Confirm(confirmation)) = &model.screen else { return None };
+    let Screen::Teardown(Teardown::Confirm(confirmation)) = &mut model.screen else { return None };
     let confirmed = confirmation.confirm()?;
     model.screen = Screen::Teardown(Teardown::Running(Steps::default()));
     Some(Effect::Teardown(confirmed))

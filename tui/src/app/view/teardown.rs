@@ -6,7 +6,7 @@ use ratatui::{
     text::{Line, Span},
     widgets::Paragraph,
 };
-use stack::teardown::Report;
+use stack::{inventory::Resource, teardown::Report};
 
 use super::Palette;
 use crate::{
@@ -41,7 +41,7 @@ fn confirm(model: &Model, confirmation: &Confirmation, palette: Palette, frame: 
     let block = palette.panel(&format!("teardown of {name}: {} resources", resources.len()));
     let visible = usize::from(block.inner(list).height);
     let shown = resources.iter().skip(confirmation.scroll).take(visible);
-    let lines: Vec<_> = shown.map(|resource| Line::raw(clean(&resource_words(resource)).into_owned())).collect();
+    let lines: Vec<_> = shown.map(|resource| Line::raw(short(resource))).collect();
     frame.render_widget(Paragraph::new(lines).block(block), list);
     let text = if resources.is_empty() {
         vec![Line::raw("Nothing of this deployment exists: there is nothing to remove.")]
@@ -50,11 +50,24 @@ fn confirm(model: &Model, confirmation: &Confirmation, palette: Palette, frame: 
         let place = format!("account {}, {}", clean(&place.account), clean(&place.region));
         vec![
             Line::styled(format!("Removes it all with its data for good: {place}"), palette.bad()),
-            Line::raw(format!("Type {} and press Enter; Esc cancels.", clean(name))),
+            if confirmation.is_refused() {
+                Line::styled(format!("That is not {}: nothing was removed.", clean(name)), palette.bad())
+            } else {
+                Line::raw(format!("Type {} and press Enter; Esc cancels.", clean(name)))
+            },
             Line::from(vec![Span::styled("> ", palette.key()), Span::raw(format!("{}▏", confirmation.typed()))]),
         ]
     };
     frame.render_widget(Paragraph::new(text).block(palette.panel("confirm")), question);
+}
+
+/// A resource on one line. Of an ARN, whose account and region stand below the list, what comes after these.
+fn short(resource: &Resource) -> String {
+    let id = match resource.id.strip_prefix("arn:").and_then(|arn| arn.splitn(5, ':').last()) {
+        Some(own) => own.to_owned(),
+        None => resource.id.clone(),
+    };
+    clean(&resource_words(&Resource { id, ..resource.clone() })).into_owned()
 }
 
 /// What happened, and at the end its result: the newest lines that fit.
