@@ -58,7 +58,8 @@ pub struct Settings {
     /// How long an Idempotency-Key is remembered
     #[arg(long, env = "WEIR_IDEMPOTENCY_TIME", default_value = "10m", value_parser = duration)]
     pub idempotency_time: Duration,
-    /// DynamoDB table with the partition key `id` (S) in which all tasks remember Idempotency-Keys. None: each its own
+    /// DynamoDB table in which all tasks remember Idempotency-Keys: partition key `id` (S), time to live on `expires_at`.
+    /// The role needs dynamodb:PutItem and dynamodb:UpdateItem on it. None: each task remembers its own
     #[arg(long, env = "WEIR_IDEMPOTENCY_TABLE")]
     pub idempotency_table: Option<String>,
     /// Time between SIGTERM and the end of accepting, in which the load balancer notices /healthcheck

@@ -1,11 +1,26 @@
-//! The keys that all tasks remember, in a DynamoDB table with the partition key `id` (S).
+//! The keys that all tasks remember, in a DynamoDB table.
+//!
+//! # What the table must be
+//! - Partition key `id` (S); no sort key, no index, no stream.
+//! - Time to live enabled on `expires_at` (N, seconds since the Unix epoch). Correctness does not depend on it, since an
+//!   item past that time counts as absent: without it the table only grows.
+//! - On-demand capacity, or for each request with a key two writes of as many units as its item has KiB: one up to some
+//!   hundred records, about 100 for the 10,000 that a request has at most.
+//! - Several deployments may share one, if their clients' keys differ.
+//!
+//! # What the task's role must allow
+//! `dynamodb:PutItem` and `dynamodb:UpdateItem` on the table, nothing else: what a refused write found comes with the
+//! refusal (`ReturnValuesOnConditionCheckFailure`), so nothing is read, described or deleted. A table encrypted with a key
+//! of the customer's needs `kms:Decrypt` on that key beside.
+//!
+//! # Its items
 //!
 //! | attribute | |
 //! |---|---|
-//! | `id` (S) | SHA-256 of the client's name and its key |
+//! | `id` (S) | SHA-256 of the client's name and its key, in hexadecimal |
 //! | `fingerprint` (B) | SHA-256 of the body |
 //! | `version` (N) | one more with each try; every write is on its condition |
-//! | `until_ms` (N) | while a try is under way: when it counts as given up |
+//! | `until_ms` (N) | while a try is under way: when it counts as given up, in milliseconds since the Unix epoch |
 //! | `outcomes` (B) | what the last finished try came to: JSON, gzip |
 //! | `expires_at` (N) | when it is forgotten: the TTL attribute |
 
