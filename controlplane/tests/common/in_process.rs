@@ -17,6 +17,11 @@ pub(crate) struct Controlplane {
 impl Controlplane {
     /// Starts the control plane of deployment `weir`.
     pub(crate) fn start(config: SdkConfig, tick: Duration) -> Self {
+        Self::at(config, tick, 0)
+    }
+
+    /// The same with an admin port, which is that of the tasks too.
+    pub(crate) fn at(config: SdkConfig, tick: Duration, admin_port: u16) -> Self {
         let settings = Settings {
             deployment: "weir".into(),
             stream: "weir".into(),
@@ -28,7 +33,7 @@ impl Controlplane {
             tick,
             lease: Lease::default(),
             bind: [127, 0, 0, 1].into(),
-            admin_port: 0,
+            admin_port,
             log: "info".into(),
         };
         let stopping = CancellationToken::new();
