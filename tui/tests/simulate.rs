@@ -62,6 +62,77 @@ fn every_score_follows_from_the_timeline_that_is_written_out() {
     }
 }
 
+/// The changes of the shard count that AWS took: their seconds, and whether they went up.
+fn changes(timeline: &[Value]) -> Vec<(u64, bool)> {
+    let calls = timeline.iter().flat_map(|minute| minute["actions"].as_array().expect("actions"));
+    let reshards = ["update_shard_count", "split_shard", "merge_shards"];
+    let taken = calls.filter(|call| {
+        reshards.contains(&call["call"].as_str().expect("a call"))
+            && call.get("error").is_none_or(|error| error == "Unknown")
+    });
+    taken.map(|call| (call["at_s"].as_u64().expect("a second"), call["to"].as_u64() > call["from"].as_u64())).collect()
+}
+
+/// Nothing of ours is used here but the document: whoever has only that comes to the same numbers.
+#[test]
+fn a_stranger_recomputes_the_score_from_the_timeline() {
+    let arguments = ["--shape", "flash-crowd", "--days", "2", "--seeds", "1", "--output", "json"];
+    let rivals = ["--rivals", "substation,sample-as-shipped"];
+    let document: Value = serde_json::from_str(&stdout(&[&arguments[..], &rivals].concat())).expect("JSON");
+    for policy in document["policies"].as_array().expect("policies") {
+        let timeline = policy["timeline"].as_array().expect("a timeline");
+        let sum = |key: &str| timeline.iter().map(|minute| minute[key].as_f64().expect("a number")).sum::<f64>();
+        let changes = changes(timeline);
+        let day = |last: u64| changes.iter().filter(|(at, _)| *at <= last && last < at + 86_400).count();
+        let turns = changes.windows(2).filter(|pair| pair[0].1 != pair[1].1 && pair[1].0 - pair[0].0 < 3_600);
+        let recomputed = [
+            ("throttled_pct", 100.0 * sum("throttled_records") / sum("records")),
+            ("lost_pct", 100.0 * sum("lost_records") / sum("records")),
+            ("shard_hours", sum("shards") / 60.0),
+            ("task_hours", sum("tasks") / 60.0),
+            ("calls", changes.len() as f64),
+            ("calls_max_24h", changes.iter().map(|(at, _)| day(*at)).max().unwrap_or_default() as f64),
+            ("reversals", turns.count() as f64),
+        ];
+        for (name, value) in recomputed {
+            let said = policy[name].as_f64().expect("a number");
+            assert!((said - value).abs() <= 1e-6 * value.max(1.0), "{} {name}: {said} and not {value}", policy["name"]);
+        }
+    }
+}
+
+#[test]
+fn keys_several_traces_and_naive_clients_make_another_world() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, high: bool| {
+        let count = |minute: usize| if (minute % 60 < 30) == high { 900 } else { 100 };
+        let path = folder.path().join(name);
+        std::fs::write(&path, (0..240).map(|minute| format!("{}\n", count(minute))).collect::<String>())
+            .expect("a trace");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let (one, other) = (write("one.csv", true), write("other.csv", false));
+    let run = |more: &[&str]| -> Value {
+        let fixed = ["--trace", &one, "--seeds", "1", "--output", "json"];
+        serde_json::from_str(&stdout(&[&fixed[..], more].concat())).expect("JSON")
+    };
+    let throttled = |document: &Value| document["policies"][0]["throttled_pct"].as_f64().expect("a number");
+    let usual = run(&[]);
+    assert_eq!(usual["keys"], "uniform");
+    let hot = run(&["--keys", "hot=0.5"]);
+    assert_eq!(hot["keys"], "hot=0.5");
+    assert!(throttled(&hot) > throttled(&usual), "no split helps a key that fills several shards");
+    // Their sum is even; only where it lies moves, from one half of the range to the other.
+    let both = run(&["--trace", &other]);
+    let demand = |minute: usize| both["policies"][0]["timeline"][minute]["demand_shards"].as_f64().expect("a number");
+    assert!((demand(10) - demand(40)).abs() < 1e-6, "{} {}", demand(10), demand(40));
+    let even = run(&["--trace", &other, "--keys", "uniform"]);
+    assert!(throttled(&both) > throttled(&even), "{} {}", throttled(&both), throttled(&even));
+    let naive = run(&["--clients", "naive"]);
+    let lost = naive["policies"][0]["lost_pct"].as_f64().expect("a number");
+    assert!((lost - throttled(&naive)).abs() < 1e-3 && lost > 0.0, "what is refused is lost: {lost}");
+}
+
 #[test]
 fn the_same_command_prints_the_same_table() {
     let arguments = ["--shape", "flash-crowd", "--days", "1", "--seeds", "1", "--faults", "api-throttled,drift"];
@@ -90,6 +161,7 @@ fn mistakes_are_answered_with_what_is_allowed() {
     assert!(complaint(&["--days", "1"]).contains("--trace"));
     assert!(complaint(&["--shape", "circle"]).contains("flash-crowd"));
     assert!(complaint(&["--shape", "step", "--faults", "rain"]).contains("metrics-delayed"));
+    assert!(complaint(&["--shape", "step", "--keys", "warm"]).contains("zipf=1.1"));
     assert!(complaint(&["--shape", "step", "--scale", "12"]).contains("peak=12shards"));
     assert!(complaint(&["--shape", "step", "--rivals", "nobody"]).contains("substation"));
     assert!(complaint(&["--trace", "/nowhere.csv"]).contains("/nowhere.csv"));

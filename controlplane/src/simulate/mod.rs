@@ -36,4 +36,4 @@ pub use score::{Score, Summary, Terms};
 pub use timeline::{Call, CallKind, Minute, Timeline};
 pub use trace::Demand;
 pub use weir::{NAME as WEIR, Weir};
-pub use world::Skew;
+pub use world::{Skew, UnknownSkew};

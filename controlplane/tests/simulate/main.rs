@@ -2,4 +2,5 @@
 
 mod best;
 mod goals;
+mod hot;
 mod worlds;

@@ -3,12 +3,14 @@
 //! Pure: text comes in, whoever reads the file names it. A minute that the file does not tell of is missing, never
 //! zero; only [`Trace::demand`] fills it, by a stated [`Gaps`] policy, and still says which minutes were known.
 
+mod add;
 mod bursts;
 mod read;
 mod resample;
 mod scale;
 mod synthetic;
 
+pub use add::{Added, add};
 pub use bursts::{BURST_QUANTILES, Bursts};
 pub use read::TraceError;
 pub use scale::{PEAK_QUANTILE, Scale, ScaleError};

@@ -104,6 +104,24 @@ pub(super) fn regroup(old: &[Group], shares: &[f64], capacity: f64, burst_s: f64
     (groups, members)
 }
 
+/// Groups the same shards by their new shares of the load. Each keeps what it has: only who is alike changes.
+pub(super) fn rekey(old: &[Group], members: &[usize], shares: &[f64]) -> (Vec<Group>, Vec<usize>) {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut origins: Vec<usize> = Vec::new();
+    let regrouped = members.iter().zip(shares).map(|(origin, share)| {
+        let mut known = groups.iter().zip(&origins);
+        if let Some(index) = known.position(|(group, from)| from == origin && (group.share - share).abs() < ALIKE) {
+            groups[index].count += 1.0;
+            return index;
+        }
+        groups.push(Group { share: *share, count: 1.0, ..old[*origin].clone() });
+        origins.push(*origin);
+        groups.len() - 1
+    });
+    let regrouped = regrouped.collect();
+    (groups, regrouped)
+}
+
 /// Lets a second pass for all shards.
 pub(super) fn pass(
     groups: &mut [Group],
@@ -197,6 +215,20 @@ mod tests {
         assert_eq!(total(&seconds, |one| one.throttled), 20.0);
         assert!(lost > 0.0 && lost < 20.0, "{lost}");
         assert!(seconds.iter().all(|one| one.accepted <= 2.0 + 1e-9));
+    }
+
+    #[test]
+    fn other_keys_leave_every_shard_what_it_holds() {
+        let physics = Physics { shard_burst_s: 0.0, ..Physics::default() };
+        let (mut groups, members) = regroup(&[], &[0.5, 0.5], 1.0, 0.0);
+        let reading = Reading { lease: 0.0, crowding: 1.0 };
+        pass(&mut groups, 4.0, f64::INFINITY, reading, &physics, 0);
+        let (groups, members) = rekey(&groups, &members, &[0.9, 0.1]);
+        assert_eq!((groups.len(), members), (2, vec![0, 1]));
+        for group in &groups {
+            assert_eq!((group.waiting.total(), group.unread.total()), (1.0, 1.0));
+            assert!(group.accepted.mean(0, 1) > 0.0, "what reports tell of the past does not change");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod see;
 mod service;
 mod stream;
 
-pub use keys::Skew;
+pub use keys::{Skew, UnknownSkew};
 pub(super) use stream::duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -105,7 +105,7 @@ impl<'a> World<'a> {
         } else if faults.have(Fault::HotShard) {
             Skew::HotRange { share: faults::HOT_SHARE, from_minute: faults::HOT_FROM_MINUTE }
         } else {
-            scene.skew
+            scene.skew.clone()
         };
         let on_demand = physics.in_shards(physics.on_demand_start_mib).ceil() as u32;
         let shards = if setup.on_demand { on_demand } else { setup.shards.unwrap_or(physics.shards_at_start) };
@@ -160,8 +160,8 @@ impl<'a> World<'a> {
         let mut one = flow::pass(&mut self.groups, demand, intake, reading, self.physics, second);
         let turned_away = self.turned_away();
         one.repeated = turned_away / self.physics.client_retry_s;
-        if turned_away > 0.0 {
-            // Producers whose buffers are full refuse what they have no time for.
+        if turned_away > 0.0 || !self.physics.producers_retry {
+            // Producers whose buffers are full, or that have none, refuse what they have no time for.
             one.throttled += (demand - intake).max(0.0);
         }
         self.note(second, &one, intake);
@@ -224,6 +224,12 @@ impl<'a> World<'a> {
         (self.groups, self.members) = flow::regroup(&self.groups, &shares, capacity, burst_s);
     }
 
+    fn rekey(&mut self, minute: u32) {
+        let shares: Vec<f64> = self.stream.shares(&self.keys, minute).collect();
+        self.redraw = true;
+        (self.groups, self.members) = flow::rekey(&self.groups, &self.members, &shares);
+    }
+
     /// Parents that are read to their end make way for their children, which are found a moment later.
     fn close_parents(&mut self, second: u32) {
         let Some((closed, _)) = self.parents else { return };
@@ -242,7 +248,7 @@ impl<'a> World<'a> {
             self.grow_on_demand(minute, sums.accepted / 60.0);
         }
         if self.keys.changes_at(minute + 1) {
-            self.regroup(minute + 1);
+            self.rekey(minute + 1);
         }
         let records = self.physics.user_records();
         Minute {

@@ -46,7 +46,7 @@ pub(in crate::commands) async fn effect(
     if minutes < MINUTES_MIN {
         return Ok(None);
     }
-    let world = WorldArgs { seeds: SEEDS, faults: Vec::new(), physics: None, prices: None };
+    let world = WorldArgs { seeds: SEEDS, faults: Vec::new(), keys: None, clients: None, physics: None, prices: None };
     let mut request = Request::new(&world, load, before, Vec::new())?;
     request.optimum = false;
     request.policies.push((format!("{WEIR} after"), after));

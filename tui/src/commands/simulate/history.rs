@@ -10,7 +10,7 @@ use aws_sdk_cloudwatch::{
 };
 use controlplane::{
     limits::{SHARD_BYTES, SHARD_RECORDS},
-    simulate::Demand,
+    simulate::{Demand, Skew},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -69,7 +69,7 @@ pub(super) async fn read(global: &Global, stream: &str, since: Duration) -> Resu
     let name = format!("{stream} since {start}");
     let scale = format!("as it was: records of {record_bytes:.0} bytes");
     let shards = open_shards(&target, stream).await;
-    Ok(Load { name, demand, scale, record_bytes: Some(record_bytes), shards })
+    Ok(Load { name, demand, skew: Skew::default(), scale, record_bytes: Some(record_bytes), shards })
 }
 
 async fn periods(client: &Client, stream: &str, start: Timestamp, period: i64, count: i64) -> Result<Vec<Period>> {

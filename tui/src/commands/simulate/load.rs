@@ -1,12 +1,15 @@
 //! The load of a simulation: a file, a stream's past, or a pure form.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use controlplane::simulate::{
-    Demand,
-    trace::{Gaps, Scale, Shape, Trace},
+    Demand, Skew,
+    trace::{Added, Gaps, Scale, Shape, Trace, add},
 };
 
 use jiff::{Span, SpanRelativeTo};
@@ -44,9 +47,9 @@ pub(in crate::commands) struct LoadArgs {
 #[derive(Debug, Clone, ClapArgs)]
 #[group(required = true, multiple = false)]
 struct Source {
-    /// A trace as CSV
+    /// A trace as CSV; given several times, their sum, in which each has a part of the hash keys for itself
     #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
+    trace: Vec<PathBuf>,
     /// A synthetic load: square, step, sine, flash-crowd, ramp, noise
     #[arg(long, value_name = "NAME")]
     shape: Option<Shape>,
@@ -60,6 +63,8 @@ struct Source {
 pub(in crate::commands) struct Load {
     pub(super) name: String,
     pub(super) demand: Demand,
+    /// How it spreads over the hash keys, where that follows from the load.
+    pub(super) skew: Skew,
     /// How the load was scaled, for people.
     pub(super) scale: String,
     /// Size of a Kinesis record in bytes, where it is known.
@@ -76,14 +81,18 @@ impl Load {
 
 pub(in crate::commands) async fn read(args: &LoadArgs, global: &Global) -> Result<Load> {
     let Source { trace, shape, from_stream } = &args.source;
-    let mut load = match (trace, shape, from_stream) {
-        (Some(file), _, _) => from_file(file, args.scale)?,
-        (_, Some(shape), _) => {
+    let mut load = match (trace.as_slice(), shape, from_stream) {
+        ([file], _, _) => {
+            let (name, trace) = from_file(file)?;
+            scaled(name, &trace, args.scale)
+        }
+        ([_, ..], _, _) => sum(trace, args.scale)?,
+        ([], Some(shape), _) => {
             let minutes = args.days.unwrap_or(2).max(1) as usize * DAY;
             scaled(shape.to_string(), &shape.trace(minutes, 1), args.scale)
         }
-        (_, _, Some(stream)) => history::read(global, stream, args.since).await?,
-        (None, None, None) => {
+        ([], None, Some(stream)) => history::read(global, stream, args.since).await?,
+        ([], None, None) => {
             return Err(Failure::usage("there is no load: use --trace, --shape or --from-stream").into());
         }
     };
@@ -97,12 +106,22 @@ pub(in crate::commands) async fn read(args: &LoadArgs, global: &Global) -> Resul
     Ok(load)
 }
 
-fn from_file(file: &std::path::Path, scale: Scale) -> Result<Load> {
+/// The sum of several traces.
+fn sum(files: &[PathBuf], scale: Scale) -> Result<Load> {
+    let traces: Vec<_> = files.iter().map(|file| from_file(file)).collect::<Result<_>>()?;
+    let (names, traces): (Vec<_>, Vec<_>) = traces.into_iter().unzip();
+    let Added { trace, shares } = add(&traces)
+        .ok_or_else(|| Failure::usage("there is no time that all of the traces tell of, so there is no sum"))?;
+    Ok(Load { skew: Skew::Parts(shares.into()), ..scaled(names.join(" + "), &trace, scale) })
+}
+
+/// A trace and what it is called.
+fn from_file(file: &Path) -> Result<(String, Trace)> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
     let trace = Trace::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
     let name = file.file_stem().map_or_else(|| file.display().to_string(), |stem| stem.to_string_lossy().into_owned());
-    Ok(scaled(name, &trace, scale))
+    Ok((name, trace))
 }
 
 fn scaled(name: String, trace: &Trace, scale: Scale) -> Load {
@@ -110,5 +129,6 @@ fn scaled(name: String, trace: &Trace, scale: Scale) -> Load {
         Scale::Peak(shards) => format!("its 99.95th percentile minute fills {shards}"),
         Scale::Records { bytes_per_record } => format!("records of {bytes_per_record} bytes"),
     };
-    Load { name, demand: trace.demand(scale, Gaps::default()), scale: shown, record_bytes: None, shards: None }
+    let demand = trace.demand(scale, Gaps::default());
+    Load { name, demand, skew: Skew::default(), scale: shown, record_bytes: None, shards: None }
 }

@@ -1,10 +1,13 @@
 //! The result as one page: the charts' data inside, nothing from elsewhere.
 
-use anyhow::Result;
-use controlplane::simulate::{CallKind, Minute, Outcome, Score};
-use serde::Serialize;
+use std::collections::BTreeMap;
 
-use super::document::Document;
+use anyhow::Result;
+use controlplane::simulate::{Call, CallKind, Minute, Outcome, Score, score::Spread};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{document::Document, shown::length};
 
 /// The page, with a place for the data.
 const PAGE: &str = include_str!("page.html");
@@ -20,13 +23,19 @@ struct Data<'a> {
     start: String,
     start_ms: i64,
     minutes: usize,
+    length: String,
     /// Minutes of one point.
     each: usize,
     seeds: u32,
-    faults: &'a [&'static str],
+    /// What differs from the usual world, for people.
+    world: Vec<String>,
     lag_objective_s: f64,
     demand: Vec<f64>,
     policies: Vec<Policy<'a>>,
+    /// Shard-hours and the throttled share of simple policies.
+    frontier: Vec<(f64, f64)>,
+    /// The physics and the prices, by their names.
+    constants: Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -35,14 +44,14 @@ struct Policy<'a> {
     score: &'a Score,
     optimum_shard_hours: Option<f64>,
     optimum_task_hours: Option<f64>,
-    spread: serde_json::Value,
+    spread: &'a BTreeMap<&'static str, Spread>,
     shards: Vec<f64>,
     /// Share of the records that found no room, in percent.
     throttled: Vec<f64>,
     lag: Vec<f64>,
     tasks: Vec<f64>,
-    /// Minutes of the changes of the shard count, and where they went.
-    calls: Vec<(u32, u32)>,
+    /// Minutes of the changes of the shard count, and from where to where they went.
+    calls: Vec<(u32, u32, u32)>,
 }
 
 pub(super) fn html(document: &Document) -> Result<String> {
@@ -54,43 +63,57 @@ pub(super) fn html(document: &Document) -> Result<String> {
         start: document.start.to_string(),
         start_ms: document.start.as_millisecond(),
         minutes: document.minutes,
+        length: length(document.minutes),
         each,
         seeds: document.seeds,
-        faults: &document.faults,
+        world: document.world(),
         lag_objective_s: document.lag_objective_s,
         demand: points(first, each, highest(|minute| minute.demand_shards)),
-        policies: document.policies.iter().map(|outcome| policy(outcome, each)).collect::<Result<_>>()?,
+        policies: document.policies.iter().map(|outcome| policy(outcome, each)).collect(),
+        frontier: document.frontier.iter().map(|point| (point.shard_hours, point.throttled_pct)).collect(),
+        constants: constants(document)?,
     };
     // A name may hold anything; in a script only the end of the script would matter.
     let json = serde_json::to_string(&data)?.replace('<', "\\u003c");
     Ok(PAGE.replace(PLACE, &json))
 }
 
-fn policy(outcome: &Outcome, each: usize) -> Result<Policy<'_>> {
+fn constants(document: &Document) -> Result<Map<String, Value>> {
+    let mut all = Map::new();
+    for constants in [serde_json::to_value(&document.physics)?, serde_json::to_value(&document.prices)?] {
+        if let Value::Object(constants) = constants {
+            all.extend(constants);
+        }
+    }
+    Ok(all)
+}
+
+fn policy(outcome: &Outcome, each: usize) -> Policy<'_> {
     let timeline = &outcome.run.minutes;
     let refused = |minutes: &[Minute]| {
         let sum = |of: fn(&Minute) -> f64| minutes.iter().map(of).sum::<f64>();
         100.0 * sum(|minute| minute.throttled_records) / sum(|minute| minute.records).max(1.0)
     };
     let mean = |minutes: &[Minute]| minutes.iter().map(|minute| minute.tasks).sum::<f64>() / minutes.len() as f64;
-    let calls = timeline.iter().flat_map(|minute| &minute.actions);
-    let calls = calls.filter(|call| call.call.reshards() && call.error.is_none());
-    let target = |call: &controlplane::simulate::Call| match call.call {
-        CallKind::UpdateShardCount => call.to,
-        _ => 0,
+    let calls = timeline.iter().flat_map(|minute| minute.actions.iter().map(move |call| (minute, call)));
+    let calls = calls.filter(|(_, call)| call.call.reshards() && call.error.is_none());
+    let call = |minute: &Minute, call: &Call| match call.call {
+        CallKind::UpdateShardCount => (call.at_s / 60, call.from, call.to),
+        // Of a split and of a merge only the difference is known.
+        _ => (call.at_s / 60, minute.shards as u32, minute.shards as u32 + call.to - call.from),
     };
-    Ok(Policy {
+    Policy {
         name: &outcome.name,
         score: &outcome.score,
         optimum_shard_hours: outcome.optimum_shard_hours,
         optimum_task_hours: outcome.optimum_task_hours,
-        spread: serde_json::to_value(&outcome.spread)?,
+        spread: &outcome.spread,
         shards: points(timeline, each, highest(|minute| minute.shards)),
         throttled: points(timeline, each, refused),
         lag: points(timeline, each, highest(|minute| minute.lag_s)),
         tasks: points(timeline, each, mean),
-        calls: calls.map(|call| (call.at_s / 60, target(call))).collect(),
-    })
+        calls: calls.map(|(minute, made)| call(minute, made)).collect(),
+    }
 }
 
 fn highest(of: fn(&Minute) -> f64) -> impl Fn(&[Minute]) -> f64 {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use controlplane::{
     policy::Policy,
     simulate::{
@@ -31,12 +31,26 @@ pub(in crate::commands) struct WorldArgs {
     /// controller-restart, hot-key, hot-shard, lost-answers, drift
     #[arg(long, value_name = "FAULTS", value_delimiter = ',', value_parser = fault)]
     pub(super) faults: Vec<Fault>,
+    /// How the load spreads over the hash keys: uniform, zipf=1.1 (the exponent), hot=0.2 or hot-range=0.2 (the share of
+    /// one key, or of a hundredth of the range); uniform without it, but for several traces
+    #[arg(long, value_name = "KEYS")]
+    pub(super) keys: Option<Skew>,
+    /// What clients do with records that are refused: ours hold and repeat them, naive ones drop them
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    pub(super) clients: Option<Clients>,
     /// Constants of the simulated world that differ, as TOML
     #[arg(long, value_name = "FILE")]
     pub(super) physics: Option<PathBuf>,
     /// Prices of another region, as TOML
     #[arg(long, value_name = "FILE")]
     pub(super) prices: Option<PathBuf>,
+}
+
+/// What clients do with records that are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::commands) enum Clients {
+    Ours,
+    Naive,
 }
 
 /// All that a comparison needs.
@@ -78,12 +92,16 @@ impl Request {
         if let Some(shards) = load.shards {
             physics.shards_at_start = shards.max(1);
         }
+        if let Some(clients) = args.clients {
+            physics.producers_retry = clients == Clients::Ours;
+        }
+        let skew = args.keys.clone().unwrap_or(load.skew);
         let lag_objective_s = policy.consumer.lag_objective.0 as f64 / 1e3;
         Ok(Self {
             load: load.name,
             scale: load.scale,
             terms: Terms { lag_objective_s, prices, physics: physics.clone() },
-            scene: Scene { demand: load.demand, physics, faults: Faults::new(&args.faults), skew: Skew::default() },
+            scene: Scene { demand: load.demand, physics, faults: Faults::new(&args.faults), skew },
             policies: vec![(controlplane::simulate::WEIR.to_owned(), policy)],
             rivals,
             seeds: args.seeds,
@@ -108,9 +126,10 @@ impl Request {
         Some(Clairvoyant::plan(&self.scene, policy, 1))
     }
 
-    /// What is possible within the same bounds without knowing the load beforehand.
+    /// What is possible within the same bounds without knowing the load beforehand, where all keys are used alike.
     fn frontier(&self) -> Vec<Point> {
-        let policy = self.policies.first().filter(|_| self.optimum);
+        let is_even = self.scene.skew == Skew::Uniform;
+        let policy = self.policies.first().filter(|_| self.optimum && is_even);
         policy.map_or_else(Vec::new, |(_, policy)| same_information(&self.scene, policy, 1))
     }
 }

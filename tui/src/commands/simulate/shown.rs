@@ -1,6 +1,6 @@
 //! The scores as a table for people.
 
-use controlplane::simulate::Outcome;
+use controlplane::simulate::{Outcome, score::Spread};
 
 use super::document::Document;
 use crate::output::Table;
@@ -22,12 +22,34 @@ const HEADER: [&str; 14] = [
     "reversals",
 ];
 
+/// What the first table has no room for: how far the seeds are apart, and SPEC's measures of elasticity.
+const MORE: [&str; 12] = [
+    "policy",
+    "throttled, of all seeds",
+    "shard-hours, of all seeds",
+    "late",
+    "refused",
+    "no effect",
+    "short by",
+    "over by",
+    "time short",
+    "time over",
+    "instability",
+    "jitter/h",
+];
+
 pub(super) fn text(document: &Document) -> String {
-    let mut table = Table::new(&HEADER);
+    let (mut table, mut more) = (Table::new(&HEADER), Table::new(&MORE));
     for outcome in &document.policies {
         table.row(cells(outcome).each_ref().map(String::as_str));
+        more.row(more_cells(outcome).each_ref().map(String::as_str));
     }
-    format!("{}\n\n{table}{}", heading(document), frontier(document))
+    format!("{}\n\n{table}\n{more}{}", heading(document), frontier(document))
+}
+
+/// How long the load is, in days, or in minutes where it is less than two hours.
+pub(super) fn length(minutes: usize) -> String {
+    if minutes < 120 { format!("{minutes} minutes") } else { format!("{:.1} days", minutes as f64 / 1440.0) }
 }
 
 /// How the first policy stands against simple ones that see what it sees.
@@ -49,11 +71,11 @@ fn frontier(document: &Document) -> String {
 }
 
 fn heading(document: &Document) -> String {
-    let days = document.minutes as f64 / 1440.0;
+    let length = length(document.minutes);
     let seeds =
         if document.seeds == 1 { "one seed".to_owned() } else { format!("medians of {} seeds", document.seeds) };
-    let faults = if document.faults.is_empty() { String::new() } else { format!("; {}", document.faults.join(", ")) };
-    format!("{}: {days:.1} days from {}; {}; {seeds}{faults}", document.load, document.start, document.scale)
+    let world: String = document.world().iter().map(|difference| format!("; {difference}")).collect();
+    format!("{}: {length} from {}; {}; {seeds}{world}", document.load, document.start, document.scale)
 }
 
 fn cells(outcome: &Outcome) -> [String; 14] {
@@ -74,6 +96,29 @@ fn cells(outcome: &Outcome) -> [String; 14] {
         format!("{:.0}", score.calls),
         format!("{:.0}", score.calls_max_24h),
         format!("{:.0}", score.reversals),
+    ]
+}
+
+fn more_cells(outcome: &Outcome) -> [String; 12] {
+    let score = &outcome.score;
+    let spread = |name, show: fn(f64) -> String| match outcome.spread.get(name) {
+        Some(Spread { min, max }) => format!("{} to {}", show(*min), show(*max)),
+        None => "alike".to_owned(),
+    };
+    let percent = |value: f64| format!("{} %", short(value));
+    [
+        outcome.name.clone(),
+        spread("throttled_pct", short),
+        spread("shard_hours", |hours| format!("{hours:.0}")),
+        format!("{:.0} min", score.lag_minutes),
+        format!("{:.0}", score.refused_calls),
+        format!("{:.0}", score.ineffective),
+        percent(score.under_accuracy_pct),
+        percent(score.over_accuracy_pct),
+        percent(score.under_time_pct),
+        percent(score.over_time_pct),
+        percent(score.instability_pct),
+        format!("{:.1}", score.jitter_per_hour),
     ]
 }
 
