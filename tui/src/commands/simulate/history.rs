@@ -59,17 +59,15 @@ pub(super) async fn read(global: &Global, stream: &str, since: Duration) -> Resu
     let count = (end.as_second() - start.as_second()) / period;
     let periods = periods(&Client::new(&target.sdk), stream, start, period, count).await?;
     let (bytes, records) = totals(&periods);
+    let shards = open_shards(&target, stream).await;
     if bytes <= 0.0 {
-        return Err(Failure::failed(format!("CloudWatch has no record of {stream} since {start}"))
-            .hint("--from-stream is a stream's name; --region and --name say where it is")
-            .into());
+        return Err(nothing(stream, start, shards.as_ref().err()).into());
     }
     let record_bytes = bytes / records.max(1.0);
     let demand = demand(&periods, start, period);
     let name = format!("{stream} since {start}");
     let scale = format!("as it was: records of {record_bytes:.0} bytes");
-    let shards = open_shards(&target, stream).await;
-    Ok(Load { name, demand, skew: Skew::default(), scale, record_bytes: Some(record_bytes), shards })
+    Ok(Load { name, demand, skew: Skew::default(), scale, record_bytes: Some(record_bytes), shards: shards.ok() })
 }
 
 async fn periods(client: &Client, stream: &str, start: Timestamp, period: i64, count: i64) -> Result<Vec<Period>> {
@@ -138,10 +136,23 @@ fn demand(periods: &[Period], start: Timestamp, period: i64) -> Demand {
     Demand { start, known: vec![true; shards.len()], shards }
 }
 
-async fn open_shards(target: &Target, stream: &str) -> Option<u32> {
+async fn open_shards(target: &Target, stream: &str) -> Result<u32, aws_sdk_kinesis::Error> {
     let kinesis = aws_sdk_kinesis::Client::new(&target.sdk);
-    let summary = kinesis.describe_stream_summary().stream_name(stream).send().await.ok()?;
-    u32::try_from(summary.stream_description_summary()?.open_shard_count()).ok()
+    let answer = kinesis.describe_stream_summary().stream_name(stream).send().await?;
+    let open = answer.stream_description_summary.map_or(0, |summary| summary.open_shard_count);
+    Ok(u32::try_from(open).unwrap_or_default())
+}
+
+/// Why there is no past, as far as Kinesis can say.
+fn nothing(stream: &str, start: Timestamp, error: Option<&aws_sdk_kinesis::Error>) -> Failure {
+    match error {
+        Some(aws_sdk_kinesis::Error::ResourceNotFoundException(_)) => {
+            Failure::failed(format!("there is no stream {stream} here"))
+                .hint("--from-stream is a stream's name; --region and --name say where it is")
+        }
+        _ => Failure::failed(format!("CloudWatch has no record of {stream} since {start}"))
+            .hint("Kinesis publishes a minute one to three minutes later, and nothing of minutes without records"),
+    }
 }
 
 #[cfg(test)]
