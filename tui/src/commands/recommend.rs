@@ -13,7 +13,7 @@ use controlplane::{
 };
 use serde::Serialize;
 
-use super::simulate::{LoadArgs, Request, WorldArgs, interruptible, policy, read_load, short};
+use super::simulate::{LoadArgs, Request, WorldArgs, hours, interruptible, policy, read_load, short};
 use crate::{
     failure::{Exit, Failure},
     output::{FormatArgs, Progress, Writer},
@@ -47,6 +47,9 @@ pub(super) struct Args {
     format: FormatArgs,
 }
 
+/// Less load than this does not tell one policy from another.
+const MINUTES_MIN: usize = 60;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Prefer {
     Cost,
@@ -72,6 +75,11 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit> {
     let base = policy(args.policy.as_deref())?;
     let preference = preference(&args)?;
     let load = read_load(&args.load, global).await?;
+    let minutes = load.minutes();
+    if minutes < MINUTES_MIN {
+        let short = format!("{} has {minutes} minutes of load, too few to search by", load.name);
+        return Err(Failure::failed(short).hint("an hour is the least; days say much more").into());
+    }
     let request = Request::new(&args.world, load, base.clone(), Vec::new())?;
     let name = request.load.clone();
     let found = interruptible(move |stopped| search(&request, base, preference, stopped)).await?;
@@ -153,9 +161,12 @@ fn text(document: &Document) -> String {
     let line = |name: &str, score: &Score| {
         let (throttled, lost) = (short(score.throttled_pct), short(score.lost_pct));
         format!(
-            "#   {name:<12} {throttled:>7} % throttled, {lost:>6} % lost, lag {:>6.1} s (p99), {:>7.0} shard-hours, \
-             {:>7.0} task-hours, ${:.2}",
-            score.lag_p99_s, score.shard_hours, score.task_hours, score.dollars
+            "#   {name:<12} {throttled:>7} % throttled, {lost:>6} % lost, lag {:>6.1} s (p99), {:>7} shard-hours, \
+             {:>7} task-hours, ${:.2}",
+            score.lag_p99_s,
+            hours(score.shard_hours),
+            hours(score.task_hours),
+            score.dollars
         )
     };
     format!(

@@ -14,7 +14,7 @@ use super::{
     runs::{Request, WorldArgs, compare, interruptible},
     shown,
 };
-use crate::target::Global;
+use crate::{failure::Failure, target::Global};
 
 /// How far back.
 const SINCE: Duration = Duration::from_secs(24 * 3_600);
@@ -34,7 +34,7 @@ pub(in crate::commands) struct Effect {
     after: Score,
 }
 
-/// Simulates both policies, or nothing where CloudWatch does not have enough of the stream's past.
+/// Simulates both policies; nothing when the person interrupts it. Too little of the stream's past is an error.
 pub(in crate::commands) async fn effect(
     global: &Global,
     stream: &str,
@@ -44,7 +44,8 @@ pub(in crate::commands) async fn effect(
     let load = history::read(global, stream, SINCE).await?;
     let minutes = load.minutes();
     if minutes < MINUTES_MIN {
-        return Ok(None);
+        let short = format!("CloudWatch has {minutes} minutes of the stream's last day, less than {MINUTES_MIN}");
+        return Err(Failure::failed(short).into());
     }
     let world = WorldArgs { seeds: SEEDS, faults: Vec::new(), keys: None, clients: None, physics: None, prices: None };
     let mut request = Request::new(&world, load, before, Vec::new())?;

@@ -61,7 +61,7 @@ struct Source {
 /// A load with what it is called.
 #[derive(Debug, Clone)]
 pub(in crate::commands) struct Load {
-    pub(super) name: String,
+    pub(in crate::commands) name: String,
     pub(super) demand: Demand,
     /// How it spreads over the hash keys, where that follows from the load.
     pub(super) skew: Skew,
@@ -74,7 +74,7 @@ pub(in crate::commands) struct Load {
 }
 
 impl Load {
-    pub(super) fn minutes(&self) -> usize {
+    pub(in crate::commands) fn minutes(&self) -> usize {
         self.demand.shards.len()
     }
 }

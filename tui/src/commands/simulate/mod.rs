@@ -17,7 +17,7 @@ use controlplane::simulate::{Fault, rivals::Kind};
 pub(super) use effect::{Effect, effect};
 pub(super) use load::{LoadArgs, read as read_load};
 pub(super) use runs::{Request, WorldArgs, interruptible, policy};
-pub(super) use shown::short;
+pub(super) use shown::{hours, short};
 
 use crate::{
     failure::{Exit, Failure},

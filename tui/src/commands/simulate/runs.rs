@@ -134,20 +134,21 @@ impl Request {
     }
 }
 
-/// Does work that takes all cores away from the runtime's threads, and answers nothing when the person interrupts it.
+/// Does work that takes all cores away from the runtime's threads, and answers nothing as soon as the person interrupts it.
+/// The work hears of it and ends by itself; nobody waits for that.
 pub(in crate::commands) async fn interruptible<T: Send + 'static>(
     work: impl FnOnce(&AtomicBool) -> Option<T> + Send + 'static,
 ) -> Result<Option<T>> {
     let stopped = Arc::new(AtomicBool::new(false));
     let heard = stopped.clone();
-    let listener = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            heard.store(true, Ordering::Relaxed);
+    let mut working = tokio::task::spawn_blocking(move || work(&heard));
+    tokio::select! {
+        done = &mut working => done.context("the simulation failed"),
+        Ok(()) = tokio::signal::ctrl_c() => {
+            stopped.store(true, Ordering::Relaxed);
+            Ok(None)
         }
-    });
-    let done = tokio::task::spawn_blocking(move || work(&stopped)).await;
-    listener.abort();
-    done.context("the simulation failed")
+    }
 }
 
 /// Runs a comparison, or nothing when the person interrupts it.

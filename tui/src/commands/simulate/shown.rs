@@ -88,9 +88,9 @@ fn cells(outcome: &Outcome) -> [String; 14] {
         format!("{:.1} s", score.lag_p50_s),
         format!("{:.1} s", score.lag_p99_s),
         format!("{:.0} s", score.lag_max_s),
-        format!("{:.0}", score.shard_hours),
+        hours(score.shard_hours),
         ratio(score.shard_hours, outcome.optimum_shard_hours),
-        format!("{:.0}", score.task_hours),
+        hours(score.task_hours),
         ratio(score.task_hours, outcome.optimum_task_hours),
         format!("{:.2}", score.dollars),
         format!("{:.0}", score.calls),
@@ -109,7 +109,7 @@ fn more_cells(outcome: &Outcome) -> [String; 12] {
     [
         outcome.name.clone(),
         spread("throttled_pct", short),
-        spread("shard_hours", |hours| format!("{hours:.0}")),
+        spread("shard_hours", hours),
         format!("{:.0} min", score.lag_minutes),
         format!("{:.0}", score.refused_calls),
         format!("{:.0}", score.ineffective),
@@ -120,6 +120,11 @@ fn more_cells(outcome: &Outcome) -> [String; 12] {
         percent(score.instability_pct),
         format!("{:.1}", score.jitter_per_hour),
     ]
+}
+
+/// Whole hours, with a tenth where there are few.
+pub(in crate::commands) fn hours(hours: f64) -> String {
+    if hours < 10.0 { format!("{hours:.1}") } else { format!("{hours:.0}") }
 }
 
 /// Two significant digits of small shares, so that 0.004 does not look like nothing.
