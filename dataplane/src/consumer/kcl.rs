@@ -1,5 +1,7 @@
 //! The metrics that a KCL publishes, under its names: in the namespace of the application.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_cloudwatch::types::{MetricDatum, StandardUnit};
 
 use super::{counts::Count, settings::MetricsLevel, stats::Stats};
@@ -12,6 +14,8 @@ pub(crate) struct Published {
     bytes: u64,
     taken: u64,
     lost: u64,
+    /// Records and bytes of each lease.
+    shards: BTreeMap<String, (u64, u64)>,
 }
 
 /// The data of one minute, by operation, and by shard where the level says so.
@@ -25,7 +29,8 @@ pub(crate) fn data(
         return Vec::new();
     }
     let ((records, bytes), counts) = (stats.totals(), stats.counts());
-    let now = Published { records, bytes, taken: counts.get(Count::Taken), lost: counts.get(Count::Lost) };
+    let (taken, lost) = (counts.get(Count::Taken), counts.get(Count::Lost));
+    let now = Published { records, bytes, taken, lost, shards: stats.lease_totals() };
     let count = |name, operation, value: u64| datum(name, operation, None, StandardUnit::Count, value as f64);
     let mut data = vec![
         count("RecordsProcessed", "ProcessTask", now.records - published.records),
@@ -46,14 +51,24 @@ pub(crate) fn data(
         for lease in &report.leases {
             let shard = Some(lease.shard_id.as_str());
             data.extend(lease.behind_ms.map(|value| behind("ProcessTask", shard, value)));
-            let minute = |per_second: f64| per_second * 60.0;
-            let (records, bytes) = (lease.processed.records_per_second, lease.processed.bytes_per_second);
-            data.push(datum("RecordsProcessed", "ProcessTask", shard, StandardUnit::Count, minute(records)));
-            data.push(datum("DataBytesProcessed", "ProcessTask", shard, StandardUnit::Bytes, minute(bytes)));
+        }
+        for (shard_id, total) in &now.shards {
+            let (records, bytes) = since(*total, published.shards.get(shard_id).copied());
+            let shard = Some(shard_id.as_str());
+            data.push(datum("RecordsProcessed", "ProcessTask", shard, StandardUnit::Count, records as f64));
+            data.push(datum("DataBytesProcessed", "ProcessTask", shard, StandardUnit::Bytes, bytes as f64));
         }
     }
     *published = now;
     data
+}
+
+/// What was added to a lease's figures, which begin anew when it is taken again.
+fn since(now: (u64, u64), before: Option<(u64, u64)>) -> (u64, u64) {
+    match before {
+        Some(before) if before.0 <= now.0 && before.1 <= now.1 => (now.0 - before.0, now.1 - before.1),
+        _ => now,
+    }
 }
 
 fn datum(name: &str, operation: &str, shard: Option<&str>, unit: StandardUnit, value: f64) -> MetricDatum {
@@ -80,6 +95,7 @@ mod tests {
         let mut published = Published::default();
         lease.note_read(Some(1500));
         stats.note_processed(5, 50, now);
+        lease.note_done(5, 50, now);
         let mut data_now = |level| {
             let report = stats.report("stream", "application", now);
             data(&stats, &report, level, &mut published)
@@ -87,7 +103,10 @@ mod tests {
         let first = data_now(MetricsLevel::Detailed);
         assert_eq!(named(&first, "RecordsProcessed", false), [5.0]);
         assert_eq!(named(&first, "MillisBehindLatest", true), [1500.0]);
+        assert_eq!(named(&first, "RecordsProcessed", true), [5.0]);
         assert_eq!(named(&first, "CurrentLeases", false), [1.0]);
+        lease.note_done(2, 20, now);
+        assert_eq!(named(&data_now(MetricsLevel::Detailed), "DataBytesProcessed", true), [20.0]);
         let second = data_now(MetricsLevel::Summary);
         assert_eq!(named(&second, "RecordsProcessed", false), [0.0], "nothing new");
         assert!(named(&second, "MillisBehindLatest", true).is_empty(), "no shards at this level");

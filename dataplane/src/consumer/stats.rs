@@ -167,6 +167,16 @@ impl Stats {
         (processed.records, processed.bytes)
     }
 
+    /// Records and bytes of each lease since it was taken.
+    pub(crate) fn lease_totals(&self) -> BTreeMap<String, (u64, u64)> {
+        let leases = lock(&self.leases).clone();
+        let total = |lease: &LeaseStats| {
+            let figures = lock(&lease.figures);
+            (figures.processed.records, figures.processed.bytes)
+        };
+        leases.into_iter().map(|(shard_id, lease)| (shard_id, total(&lease))).collect()
+    }
+
     pub(crate) fn report(&self, stream: &str, application: &str, now: Instant) -> ConsumerReport {
         let leases = lock(&self.leases).clone();
         let (retrieval, retrieval_reason) = lock(&self.retrieval).clone();
