@@ -187,6 +187,8 @@ async fn stop_one_of_three(world: &World, name: &str, moment: Duration) -> Durat
         tokio::time::sleep(Duration::from_secs(1) + moment).await;
         let leaving = workers.remove(0);
         let mut shards = leaving.process.shards().await;
+        // Some of them were the others' before.
+        workers.iter_mut().for_each(|worker| while worker.lines.try_recv().is_ok() {});
         let begun_at = Instant::now();
         leaving.process.signal(Signal::SIGTERM);
         let deadline = begun_at + LONGEST;

@@ -87,9 +87,10 @@ impl World {
 
     /// Puts a record into each of `shards` equal parts of the hash range.
     pub(crate) async fn put_everywhere(&self, stream: &str, shards: u128) {
+        let step = u128::MAX / shards;
         let entries = (0..shards).map(|shard| {
             let entry = PutRecordsRequestEntry::builder().partition_key("k").data(Blob::new("x"));
-            entry.explicit_hash_key((u128::MAX / shards * shard + 1).to_string()).build().expect("complete")
+            entry.explicit_hash_key((step * shard + step / 2).to_string()).build().expect("complete")
         });
         let put = self.kinesis.put_records().stream_name(stream).set_records(Some(entries.collect()));
         assert_eq!(put.send().await.expect("stored").failed_record_count, Some(0));
