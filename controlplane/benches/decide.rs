@@ -104,6 +104,7 @@ fn observation(pipeline: usize, tick: usize, now: Timestamp) -> Observation {
             processable_leases: reading(ShardCount(SHARDS as u32), now),
             busiest_shards: shards.iter().take(8).cloned().collect(),
             shards,
+            ..LoadObservation::default()
         },
         ..Observation::default()
     }

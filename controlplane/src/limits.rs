@@ -77,7 +77,10 @@ pub const METRIC_PERIOD: Duration = Duration::from_secs(60);
 pub const METRIC_DELAY: Duration = Duration::from_secs(60);
 
 /// A metric that is older than this says nothing about now.
-pub const METRIC_AGE_MAX: Duration = Duration::from_secs(5 * 60);
+pub const METRIC_AGE_MAX: Duration = Duration::from_secs(20 * 60);
+
+/// A metric that is older than this may still say that there was too little, never that there is too much.
+pub const METRIC_AGE_FRESH: Millis = Millis(6 * 60_000);
 
 /// Series that GetMetricData takes in one call (CloudWatch API reference).
 pub const SERIES_PER_CALL: usize = 500;

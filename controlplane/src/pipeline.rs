@@ -147,6 +147,7 @@ impl Pipeline {
             conditions,
             observation: decision.observation.clone(),
             last_decision: if keep { Some(decision.clone()) } else { memory.kept.clone() },
+            history: Some(memory.history.clone()),
         };
         let events = events(&memory.conditions, &status);
         self.table.record(&self.lead, &status, keep.then_some(decision), &events).await?;
@@ -239,11 +240,12 @@ async fn recall(table: &Table, name: &str, assignment: &Assignment, now: Timesta
     let status = table.status(name).await?;
     let ledger = table.ledger(name, before(now, RESHARD_WINDOW)).await?;
     let decisions = table.decisions(name, Some(before(now, RECALL_WINDOW)), RECALL_DECISIONS).await?;
-    let (conditions, kept) = status.map(|status| (status.conditions, status.last_decision)).unwrap_or_default();
+    let (conditions, kept, last) =
+        status.map(|status| (status.conditions, status.last_decision, status.history)).unwrap_or_default();
     Ok(Memory {
         assignment: assignment.clone(),
         pause: None,
-        history: history(&ledger, &decisions.into_iter().chain(kept.clone()).collect::<Vec<_>>()),
+        history: history(last, &ledger, &decisions.into_iter().chain(kept.clone()).collect::<Vec<_>>()),
         conditions,
         open: ledger.into_iter().filter(Entry::is_open).collect(),
         kept,
@@ -251,9 +253,9 @@ async fn recall(table: &Table, name: &str, assignment: &Assignment, now: Timesta
 }
 
 /// What happened before this process led. The ledger knows of calls whose decision was never completed.
-fn history(ledger: &[Entry], decisions: &[Decision]) -> History {
+fn history(last: Option<History>, ledger: &[Entry], decisions: &[Decision]) -> History {
     let counted = ledger.iter().filter(|entry| entry.is_counted()).map(|entry| entry.at);
-    let mut history = History::recall(counted.collect(), decisions);
+    let mut history = History::recall(last, counted.collect(), decisions);
     for Entry { at, action, settled, .. } in ledger {
         let track = match action {
             Action::UpdateStreamWarmThroughput { .. } => &mut history.warm,

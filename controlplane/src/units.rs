@@ -49,6 +49,11 @@ pub struct RecordsPerSecond(pub f64);
 #[serde(transparent)]
 pub struct RecordCount(pub f64);
 
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct ByteCount(pub f64);
+
 /// A share of a whole: 1.0 is all of it.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -92,6 +97,12 @@ impl fmt::Display for RecordsPerSecond {
 impl fmt::Display for RecordCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} records", self.0)
+    }
+}
+
+impl fmt::Display for ByteCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} MiB", self.0 / 1024.0 / 1024.0)
     }
 }
 

@@ -4,7 +4,6 @@
 
 use super::{
     Action, Input, RuleReport, Ruled, Tick, Verdict,
-    demand::Demand,
     evidence::ColdPair,
     history::{History, after},
     holds, input,
@@ -115,7 +114,7 @@ fn against(
     history: &History,
 ) -> Option<Hold> {
     let guard = &tick.policy.guard;
-    let demand = Demand::of(&tick.seen.load);
+    let demand = tick.demand;
     let needed = demand
         .as_ref()
         .map_or(u32::MAX, |demand| demand.shards_at(tick.policy.stream.target_utilization.0 * DOWN_MARGIN));

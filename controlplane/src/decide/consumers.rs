@@ -46,7 +46,7 @@ fn conclude(
     history: &mut History,
     inputs: &mut Vec<Input>,
 ) -> (Verdict, Option<String>) {
-    let Tick { policy, seen, now } = *tick;
+    let Tick { policy, seen, now, .. } = *tick;
     if seen.consumer.name.is_empty() {
         return (Verdict::NotApplicable { reason: "the pipeline has no consumer service of ours".to_owned() }, None);
     }
@@ -55,6 +55,8 @@ fn conclude(
     };
     inputs.push(input("tasks", &TaskCount(tasks.running)));
     let mut model = Model::of(&policy.consumer, seen, tasks, inputs);
+    model.cpu = known(tasks::since(seen.consumer.cpu, &history.consumers));
+    model.behind = tasks::since(seen.load.lag, &history.consumers).map(|lag| lag.value);
     if policy.stream.follow_time_of_day {
         model.growth = history.memory.season.growth(now);
     }
@@ -63,6 +65,8 @@ fn conclude(
         let reason = "what the consumers do is not known: no report and no metric has it";
         return (Hold::new(reason).verdict(), None);
     }
+    model.work = model.work_now().map(|work| history.consumers.load.note(work, now));
+    model.cpu = model.cpu.map(|used| tasks::smooth(used, tasks, &mut history.consumers.cpu, now));
     let (wish, idle) = model.wish(&policy.consumer);
     history.memory.consumers.look(tasks.desired, now);
     let (wish, urgent) = history.memory.consumers.answer(wish, &history.consumers, inputs, now);
@@ -96,6 +100,8 @@ struct Model {
     busy: Option<f64>,
     cpu: Option<f64>,
     lag: Option<Millis>,
+    /// The lag where it was seen since the last change.
+    behind: Option<Millis>,
     /// User records per second that should be processed: what is offered, and what waits over the drain time. Where the
     /// producers are not ours, what is processed stands for what is offered: CloudWatch counts aggregated records.
     required: Option<f64>,
@@ -103,6 +109,8 @@ struct Model {
     growth: f64,
     processed: Option<f64>,
     leases: Option<u32>,
+    /// What all leases together keep busy, in tasks, over the last minute.
+    work: Option<f64>,
 }
 
 impl Model {
@@ -128,10 +136,12 @@ impl Model {
             busy: known(load.consumer_busy),
             cpu: known(seen.consumer.cpu),
             lag: load.lag.map(|lag| lag.value),
+            behind: None,
             required: offered.map(|rate| rate + drain),
             growth: 1.0,
             processed,
             leases: leases.map(|leases| leases.0),
+            work: None,
         }
     }
 
@@ -159,8 +169,7 @@ impl Model {
         } else {
             why
         };
-        let up = aligned(need.up, leases).max(spread);
-        let down = aligned(need.down, leases).max(spread);
+        let (up, down) = (need.up.min(leases.max(1)).max(spread), need.down.min(leases.max(1)).max(spread));
         let idle = (need.up > leases.max(1)).then(|| {
             format!("would have gone to {} with more shards: {leases} leases keep {leases} tasks at work", need.up)
         });
@@ -178,10 +187,11 @@ impl Model {
             needs.push((need, format!("{busy} busy with {tasks}; {target} busy{flow} needs {}", need.up)));
         }
         if let Some(cpu) = self.cpu {
-            needs.push(tasks::by_cpu(running, cpu, policy.target_cpu));
+            let (need, why) = tasks::by_cpu(running, cpu, policy.target_cpu);
+            needs.push((Need { up: self.aligned(need.up), down: self.aligned(need.down) }, why));
         }
-        if let Some(lag) = self.lag.filter(|lag| *lag > policy.lag_objective) {
-            let up = whole(f64::from(running) * WAITING_GROWTH).max(running + 1);
+        if let Some(lag) = self.behind.filter(|lag| *lag > policy.lag_objective) {
+            let up = self.aligned(whole(f64::from(running) * WAITING_GROWTH).max(running + 1));
             needs.push((
                 Need { up, down: up },
                 format!("{lag} behind is over the objective of {}", policy.lag_objective),
@@ -195,31 +205,48 @@ impl Model {
     /// rate is what it processes per busy second. Leases are whole, so it is the task with most of them that must keep up.
     fn by_rate(&self, target: Fraction) -> Option<Need> {
         let running = self.tasks.running;
+        let work = self.work? * self.growth;
+        let Some(leases) = self.leases.filter(|leases| *leases > 0 && running > 0) else {
+            return Some(Need::within_tolerance(running, work / target.0));
+        };
+        let enough = shared(work / f64::from(leases), leases, target.0);
+        let busiest = work / f64::from(leases) * f64::from(leases.div_ceil(running));
+        let busy_enough = busiest <= target.0 * (1.0 + tasks::TOLERANCE);
+        Some(Need { up: if busy_enough { enough.min(running) } else { enough }, down: enough })
+    }
+
+    /// The fewest tasks of which none has more than its share of the leases when there are so many.
+    fn aligned(&self, wanted: u32) -> u32 {
+        match self.leases {
+            Some(leases) if wanted < leases => leases.div_ceil((leases / wanted.max(1)).max(1)),
+            _ => wanted,
+        }
+    }
+
+    /// The same from this tick's reading alone.
+    fn work_now(&self) -> Option<f64> {
+        let running = self.tasks.running;
         let busy = self.busy?;
         let growth = match (self.required, self.processed) {
             (Some(required), Some(processed)) if processed > 0.0 && busy > BUSY_MIN => required / processed,
             _ => 1.0,
         };
-        let busy = busy * growth.max(self.growth);
-        let Some(leases) = self.leases.filter(|leases| *leases > 0 && running > 0) else {
-            return Some(Need::within_tolerance(running, f64::from(running) * busy / target.0));
+        let share = match self.leases.filter(|leases| *leases > 0 && running > 0) {
+            Some(leases) => f64::from(leases) / f64::from(leases.div_ceil(running)),
+            None => f64::from(running),
         };
-        let lease = busy / f64::from(leases.div_ceil(running));
-        let each = if lease > 0.0 { (target.0 / lease + ROUNDING) as u32 } else { leases };
-        let enough = match each.min(leases) {
-            0 => whole(f64::from(leases) * lease / target.0),
-            each => leases.div_ceil(each),
-        };
-        let busy_enough = busy <= target.0 * (1.0 + tasks::TOLERANCE);
-        Some(Need { up: if busy_enough { enough.min(running) } else { enough }, down: enough })
+        Some(busy * growth * share)
     }
 }
 
-/// The fewest tasks among which every one has its share of the leases or less: with 10 leases, 6 to 9 tasks would leave
-/// one with 2, as 5 tasks do, so whoever needs more than 5 needs 10.
-fn aligned(wanted: u32, leases: u32) -> u32 {
-    let each = (leases / wanted.max(1)).max(1);
-    leases.div_ceil(each).max(1)
+/// The fewest tasks among which no one is busier than `target`, when each lease keeps a task busy for `lease` of its time:
+/// with 10 leases, 6 to 9 tasks would leave one with 2, as 5 tasks do.
+fn shared(lease: f64, leases: u32, target: f64) -> u32 {
+    let each = if lease > 0.0 { (target / lease + ROUNDING) as u32 } else { leases };
+    match each.min(leases) {
+        0 => whole(f64::from(leases) * lease / target),
+        each => leases.div_ceil(each),
+    }
 }
 
 fn against_down(tick: &Tick<'_>, model: &Model, resharding: bool) -> Vec<Hold> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Input, RuleReport, Season, Tick, Verdict, after, demand::Demand, input, tasks};
+use super::{Input, RuleReport, Season, Tick, Verdict, after, input, tasks};
 use crate::{
     policy::{Policy, Schedule},
     units::{Millis, ShardCount, TaskCount},
@@ -57,7 +57,7 @@ pub(super) fn rule(tick: &Tick<'_>) -> (Floors, Option<RuleReport>) {
 impl Floors {
     /// Adds what the time of day asks for, and notes this tick's demand for days to come.
     pub(super) fn learn(&mut self, season: &mut Season, tick: &Tick<'_>) {
-        if let Some(demand) = Demand::of(&tick.seen.load) {
+        if let Some(demand) = tick.demand {
             season.note(demand.shards, tick.now);
         }
         let learned = season.floor(tick.now);

@@ -6,12 +6,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, ActionResult, Decision, Memory, Outcome, Service,
+    Action, ActionResult, Clients, Decision, Level, Memory, Outcome, Service,
+    clients::Held,
+    demand::Demand,
     effect::Effect,
     evidence::{ColdPair, Heat},
 };
 use crate::{
     limits::{LIMIT_BACKOFF, REFUSAL_BACKOFF, RESHARD_WINDOW},
+    observe::LoadObservation,
     units::{BytesPerSecond, Millis},
 };
 
@@ -36,17 +39,24 @@ pub struct History {
     pub single_refused: Option<Refusal>,
     /// The newest tick: time that goes back takes everything that is remembered along.
     pub ticked_at: Option<Timestamp>,
+    /// What one producer task takes with all of its CPU, in user bytes per second.
+    pub producer_rate: Option<f64>,
+    /// What clients hold that producers refused.
+    pub clients: Clients,
     /// What outlives this leader.
     pub memory: Memory,
 }
 
 impl History {
-    /// What a new leader must know: the calls of the last 24 hours, and what decisions record, in any order. The windows
-    /// start anew, which only delays going down.
+    /// What a new leader must know: what the last one remembered when it last wrote the status, the calls of the last 24
+    /// hours, and what decisions record since, in any order. Windows go on where the last leader left them, if that is not
+    /// long ago; else they start anew, which only delays going down.
     #[must_use]
-    pub fn recall(reshards: Vec<Timestamp>, decisions: &[Decision]) -> Self {
-        let mut history = Self::default();
-        let mut decisions: Vec<_> = decisions.iter().collect();
+    pub fn recall(last: Option<Self>, reshards: Vec<Timestamp>, decisions: &[Decision]) -> Self {
+        let known_until = last.as_ref().and_then(|last| last.ticked_at);
+        let mut history = last.unwrap_or_default();
+        let is_news = |decision: &&Decision| known_until.is_none_or(|until| decision.at >= until);
+        let mut decisions: Vec<_> = decisions.iter().filter(is_news).collect();
         decisions.sort_by_key(|decision| decision.at);
         for decision in decisions {
             history.memory = decision.memory.clone();
@@ -111,11 +121,18 @@ impl History {
             }
             self.cold.iter_mut().for_each(|pair| pair.since = before(pair.since, back));
             self.hot.clear();
+            self.clients = Clients::default();
             if let Some(refusal) = &mut self.single_refused {
                 refusal.until = before(refusal.until, back);
             }
         }
         self.ticked_at = Some(now);
+    }
+
+    /// What the stream is asked to take, over the last minute.
+    pub(super) fn demand(&mut self, load: &LoadObservation, held: Option<Held>, now: Timestamp) -> Option<Demand> {
+        let demand = Demand::of(load, held)?;
+        Some(Demand { shards: self.shards.load.note(demand.shards, now), ..demand })
     }
 
     /// Calls of UpdateShardCount in the 24 hours before `now`.
@@ -144,6 +161,10 @@ pub struct Track {
     pub refused: Option<Refusal>,
     /// What the last steps up have brought.
     pub effect: Effect,
+    /// What the count has to carry.
+    pub load: Level,
+    /// What the tasks use of their CPU, in whole tasks.
+    pub cpu: Level,
 }
 
 /// A call that AWS refused, and until when it is not tried again.
@@ -194,6 +215,7 @@ impl Track {
             refusal.until = before(refusal.until, by);
         }
         self.effect = Effect::default();
+        (self.load, self.cpu) = (Level::default(), Level::default());
     }
 
     /// The highest count that was asked for within the window.

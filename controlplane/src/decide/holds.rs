@@ -1,7 +1,13 @@
 //! What stops a change, whatever the count.
 
-use super::{RuleReport, Tick, Verdict, demand::is_throttled, history::after, input, steer::Hold};
-use crate::{limits::RESHARD_WINDOW, policy::Direction};
+use super::{
+    RuleReport, Tick, Verdict,
+    demand::{is_throttled, late},
+    history::after,
+    input,
+    steer::Hold,
+};
+use crate::{limits::RESHARD_WINDOW, observe::Reading, policy::Direction};
 
 /// Somebody else who scales this: two who steer undo each other's work.
 pub(super) fn foreign(tick: &Tick<'_>, name: &str) -> Option<Hold> {
@@ -47,9 +53,14 @@ pub(super) fn behind(tick: &Tick<'_>) -> Option<Hold> {
     let objective = tick.policy.consumer.lag_objective;
     match tick.seen.load.lag.map(|lag| lag.value) {
         Some(lag) if lag > objective => Some(Hold::new(format!("consumers are {lag} behind, over {objective}"))),
-        Some(_) => None,
+        Some(_) => too_old("how far consumers are behind", tick.seen.load.lag, tick.now),
         None => Some(Hold::new("never down on missing data: how far consumers are behind is not known")),
     }
+}
+
+/// What an old reading says against going down.
+pub(super) fn too_old<T>(what: &str, reading: Option<Reading<T>>, now: jiff::Timestamp) -> Option<Hold> {
+    late(reading, now).map(|age| Hold::new(format!("never down on old data: {what} was known {age} ago")))
 }
 
 /// Whether fewer shards are safe as far as writes and readers go.
@@ -60,7 +71,7 @@ pub(super) fn against_fewer_shards(tick: &Tick<'_>, blind: bool) -> Vec<Hold> {
         None => Some(Hold::new("whether closed shards are read to their end is not known")),
     };
     let refusing = match is_throttled(&tick.seen.load) {
-        Some(false) => None,
+        Some(false) => too_old("whether the shards refuse writes", tick.seen.load.throttled_records, tick.now),
         Some(true) => Some(Hold::new("the shards refuse writes")),
         None => Some(Hold::new("never down on missing data: whether the shards refuse writes is not known")),
     };
@@ -69,6 +80,7 @@ pub(super) fn against_fewer_shards(tick: &Tick<'_>, blind: bool) -> Vec<Hold> {
         frozen(tick, Direction::Down),
         not_active(tick),
         blind.then(|| Hold::new("never down on missing data: what the shards take is not known")),
+        too_old("what the shards take", tick.seen.load.incoming_bytes, tick.now),
         refusing,
         behind(tick),
         undrained,

@@ -3,7 +3,6 @@
 
 use super::{
     Action, Input, RuleReport, Ruled, Tick, Verdict,
-    demand::Demand,
     evidence::{self, Hot, MINUTES_NEEDED},
     history::History,
     holds, input,
@@ -31,7 +30,7 @@ pub(super) fn find<'a>(tick: &Tick<'a>) -> Vec<&'a ShardLoad> {
     let Some(open) = seen.stream.open_shards.map(|open| open.value.0).filter(|open| *open > 1) else {
         return Vec::new();
     };
-    let Some(demand) = Demand::of(&seen.load).filter(|_| !seen.stream.on_demand) else { return Vec::new() };
+    let Some(demand) = tick.demand.filter(|_| !seen.stream.on_demand) else { return Vec::new() };
     if demand.accepted / f64::from(open) >= policy.target_utilization.0 / CALM {
         return Vec::new();
     }

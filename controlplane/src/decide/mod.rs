@@ -1,5 +1,6 @@
 //! (Policy, Observation, History, now) -> Decision. Pure: no clock, no randomness, no AWS.
 
+mod clients;
 mod cold_merge;
 mod consumers;
 mod decision;
@@ -12,6 +13,7 @@ mod history;
 mod holds;
 mod hot_shard;
 mod layout;
+mod level;
 mod memory;
 mod producers;
 mod season;
@@ -20,6 +22,7 @@ mod steer;
 mod tasks;
 mod warm;
 
+pub use clients::Clients;
 pub use decision::{
     Action, ActionResult, Decision, Input, Outcome, Plan, Report, RuleReport, Service, VERSION, Verdict,
 };
@@ -28,12 +31,15 @@ pub use drift::{Before, Drift, Owned};
 pub use effect::{Effect, Trial};
 pub use evidence::{ColdPair, Heat};
 pub use history::{Asked, History, Refusal, Track, after, elapsed};
+pub use level::Level;
 pub use memory::{Memory, Split};
 pub use season::Season;
 
 use jiff::Timestamp;
 
 use crate::{observe::Observation, policy::Policy, units::TaskCount};
+use clients::Held;
+use demand::Demand;
 
 /// What one tick concludes, and what the next one must remember.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +55,10 @@ struct Tick<'a> {
     policy: &'a Policy,
     seen: &'a Observation,
     now: Timestamp,
+    /// What the stream is asked to take; nothing when that is not known.
+    demand: Option<Demand>,
+    /// What waits outside of the stream; nothing where producers do not tell.
+    held: Option<Held>,
 }
 
 /// What a rule that changes the stream concludes.
@@ -63,9 +73,11 @@ struct Ruled {
 /// and every closed shard is read to its end. A tick changes a stream once at most: the count first, then a hot shard,
 /// then cold ones.
 pub fn decide(policy: &Policy, seen: &Observation, history: &History, now: Timestamp) -> Conclusion {
-    let tick = &Tick { policy, seen, now };
     let mut history = history.clone();
     history.tick(now);
+    let held = history.clients.note(&seen.load, now);
+    let demand = history.demand(&seen.load, held, now);
+    let tick = &Tick { policy, seen, now, demand, held };
     history.reshards = history.reshards_before(now);
     history.memory.forget(&seen.load, now);
     let (mut floors, schedule) = floors::rule(tick);

@@ -5,7 +5,7 @@
 
 use super::{
     Input, RuleReport, Tick, Verdict,
-    demand::{attempts, known},
+    demand::{self, known},
     floors::Floor,
     history::History,
     input,
@@ -13,10 +13,15 @@ use super::{
     tasks::{self, Need, Tasks},
 };
 use crate::{
-    observe::Observation,
-    policy::{Policy, ProducerPolicy},
+    policy::ProducerPolicy,
     units::{BytesPerSecond, Fraction, RecordsPerSecond, TaskCount},
 };
+
+/// Below this use of CPU what a task takes besides the load counts too much.
+const TELLING_MIN: f64 = 0.1;
+
+/// From this use on more may be offered than tasks get to.
+const SATURATED: f64 = 0.95;
 
 pub(super) fn rule(tick: &Tick<'_>, floor: Option<Floor>, history: &mut History) -> RuleReport {
     let mut inputs = Vec::new();
@@ -30,7 +35,7 @@ fn conclude(
     history: &mut History,
     inputs: &mut Vec<Input>,
 ) -> (Verdict, Option<String>) {
-    let Tick { policy, seen, now } = *tick;
+    let Tick { policy, seen, now, .. } = *tick;
     if seen.producer.name.is_empty() {
         return (Verdict::NotApplicable { reason: "the pipeline has no producer service of ours".to_owned() }, None);
     }
@@ -38,7 +43,7 @@ fn conclude(
         return (Hold::new("the counts of the producer service are not known").verdict(), None);
     };
     inputs.push(input("tasks", &TaskCount(tasks.running)));
-    let targets = needs(policy, seen, tasks, inputs);
+    let targets = needs(tick, tasks, history, inputs);
     let bounds = policy.producer.min_tasks.0..=policy.producer.max_tasks.0;
     if targets.known.is_empty() && bounds.contains(&tasks.desired) {
         return (Hold::new("what the producers use is not known: no report and no metric has it").verdict(), None);
@@ -85,21 +90,26 @@ impl Targets {
     }
 }
 
-fn needs(policy: &Policy, seen: &Observation, tasks: Tasks, inputs: &mut Vec<Input>) -> Targets {
+fn needs(tick: &Tick<'_>, tasks: Tasks, history: &mut History, inputs: &mut Vec<Input>) -> Targets {
+    let Tick { policy, seen, now, .. } = *tick;
     let ProducerPolicy { target_cpu, target_records, target_bytes, .. } = policy.producer;
     let mut targets = Targets::default();
-    let cpu = known(seen.producer.cpu).map(|used| {
+    let flow = Flow::of(tick);
+    let first = flow.map_or_else(|| demand::new(1.0, &seen.load, None), Flow::first);
+    let cpu = known(tasks::since(seen.producer.cpu, &history.producers)).map(|used| {
         inputs.push(input("CPU", &Fraction(used)));
-        tasks::by_cpu(tasks.running, used, target_cpu)
+        history.producer_rate = flow.and_then(|flow| flow.rate(tasks, used)).or(history.producer_rate);
+        let growth = if policy.stream.follow_time_of_day { history.memory.season.growth(now) } else { 1.0 };
+        let used = tasks::smooth(used, tasks, &mut history.producers.cpu, now);
+        by_cpu(tasks, used, growth, flow.zip(history.producer_rate), target_cpu)
     });
     targets.add("their use of CPU", cpu);
-    let attempts = attempts(&seen.load);
     let mut by_rate = |name, target: Option<f64>, offered: Option<f64>, show: fn(f64) -> String| {
         let Some(target) = target else { return };
         let need = offered.map(|offered| {
             inputs.push(input(name, &show(offered)));
             let need = |rate: f64| Need::within_tolerance(tasks.running, rate / target.max(1.0));
-            let new = offered / attempts;
+            let new = offered * first;
             let need = Need { up: need(new).up, down: need(offered).down };
             (need, format!("clients offer {}; at {} a task that needs {}", show(new), show(target), need.up))
         });
@@ -110,4 +120,49 @@ fn needs(policy: &Policy, seen: &Observation, tasks: Tasks, inputs: &mut Vec<Inp
     let bytes = |rate| BytesPerSecond(rate).to_string();
     by_rate("offered bytes", target_bytes.map(f64::from), known(seen.load.offered_bytes), bytes);
     targets
+}
+
+/// What clients offer to the producers.
+#[derive(Clone, Copy)]
+struct Flow {
+    /// User bytes per second, every attempt.
+    offered: f64,
+    /// What of it is offered for the first time.
+    new: f64,
+}
+
+impl Flow {
+    fn of(tick: &Tick<'_>) -> Option<Self> {
+        let offered = known(tick.seen.load.offered_bytes)?;
+        Some(Self { offered, new: demand::new(offered, &tick.seen.load, tick.held) })
+    }
+
+    /// Which share of what is offered is offered for the first time.
+    fn first(self) -> f64 {
+        if self.offered > 0.0 { self.new / self.offered } else { 1.0 }
+    }
+
+    /// What one task would take with all of its CPU, where its use is between idle and full.
+    fn rate(self, tasks: Tasks, used: f64) -> Option<f64> {
+        let telling = (TELLING_MIN..SATURATED).contains(&used) && tasks.desired == tasks.running && tasks.running > 0;
+        telling.then(|| self.offered / (used * f64::from(tasks.running)))
+    }
+}
+
+/// Tasks by their use of CPU, and where what a task takes is known, by what is offered to them: tasks without CPU left do
+/// not show how many are missing.
+fn by_cpu(tasks: Tasks, used: f64, growth: f64, known: Option<(Flow, f64)>, target: Fraction) -> (Need, String) {
+    let (need, why) = tasks::by_cpu(tasks.running, used * growth, target);
+    if used < SATURATED {
+        return (need, why);
+    }
+    let enough = known.map_or_else(
+        || tasks.running.saturating_mul(2),
+        |(flow, rate)| demand::whole(flow.new * growth / (rate * target.0)),
+    );
+    let up = need.up.max(enough);
+    (
+        Need { up, down: need.down.max(up) },
+        format!("{} have no CPU left; what is offered needs {up}", TaskCount(tasks.running)),
+    )
 }

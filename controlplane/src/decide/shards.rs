@@ -1,24 +1,29 @@
 //! The shard rule: as many shards as carry the demand at the target utilisation.
 
+use jiff::Timestamp;
+
 use super::{
     Action, Input, RuleReport, Ruled, Season, Tick, Verdict,
     demand::{Demand, is_throttled, throttled_share, whole},
     effect::Sight,
     floors::Floor,
-    history::{History, Refusal},
+    history::{History, Refusal, Track},
     holds, hot_shard, input,
     layout::{Cut, fullest_of_equal, is_uneven},
     steer::{Hold, Holds, Rails, Steering, Wish},
 };
 use crate::{
-    limits::DAILY_RESHARDS,
-    observe::ShardLoad,
+    limits::{DAILY_RESHARDS, SHARD_BYTES},
+    observe::{ShardLoad, Source},
     policy::{Direction, GuardPolicy},
-    units::{Fraction, Millis, ShardCount},
+    units::{ByteCount, Fraction, Millis, ShardCount},
 };
 
 /// Going down must leave this much of the target free, or the next ripple would bring the shards back.
-pub(super) const DOWN_MARGIN: f64 = 0.85;
+pub(super) const DOWN_MARGIN: f64 = 0.75;
+
+/// How many times what the last 24 hours needed the calls that are left must lead to.
+const SURPRISE: f64 = 2.0;
 
 /// While full shards refuse writes, how much more there is to take is not known: a stream grows by this factor at least.
 const BLIND_GROWTH: f64 = 1.5;
@@ -32,6 +37,10 @@ const SEVERE_THROTTLING: f64 = 0.1;
 /// Shards that accept less than this of their limits and refuse writes meet bursts, or an end of the overload that the
 /// averages do not show yet.
 const FULL: f64 = 0.9;
+
+/// In what time what producers and clients hold should be stored, in seconds: half of the time for which clients commonly
+/// repeat a request (OpenTelemetry Collector's exporters: five minutes), for the oldest of it has waited for some time.
+const DRAIN_S: f64 = 150.0;
 
 /// Where targeted splits have made ranges unequal, so many more shards are split off one by one: UpdateShardCount would
 /// make all ranges equal again.
@@ -53,7 +62,7 @@ fn conclude(
     inputs: &mut Vec<Input>,
     action: &mut Option<Action>,
 ) -> (Verdict, Option<String>) {
-    let Tick { policy, seen, now } = *tick;
+    let Tick { policy, seen, now, .. } = *tick;
     if seen.stream.on_demand {
         let reason = "the stream is on-demand: AWS owns its shards".to_owned();
         return (Verdict::NotApplicable { reason }, None);
@@ -66,12 +75,13 @@ fn conclude(
         // A change lasts until the stream is active again: only from then on do reports tell what came of it.
         history.shards.last_change = Some(now);
     }
-    let demand = Demand::of(&seen.load);
+    let demand = tick.demand;
     let lowest = floor.as_ref().map_or(policy.stream.min_shards.0, |floor| floor.count.max(policy.stream.min_shards.0));
     if demand.is_none() && (lowest..=policy.stream.max_shards.0).contains(&open.0) {
         return (Hold::new("what the shards take is not known: no report and no metric has it").verdict(), None);
     }
-    let wish = demand.map_or_else(|| unknown(open), |demand| wish(tick, !hot.is_empty(), open, demand, inputs));
+    let wish = demand
+        .map_or_else(|| unknown(open), |demand| wish(tick, !hot.is_empty(), open, demand, &history.shards, inputs));
     let calls = format!("{} of {}", history.reshards.len(), policy.guard.daily_reshards);
     inputs.push(input("calls in 24 h", &calls));
     let active = holds::not_active(tick).is_none();
@@ -79,7 +89,9 @@ fn conclude(
         history.memory.shards.look(open.0, now);
     }
     let (wish, urgent) = history.memory.shards.answer(wish, &history.shards, inputs, now);
+    let urgent = urgent || demand.is_some_and(|demand| is_overrun(demand, open.0));
     let (wish, stabilization) = foreseen(tick, wish, &history.memory.season);
+    let wish = far_enough(tick, open.0, wish, &history.memory.season, &history.reshards);
     let (rate, short) = (demand.map_or(0.0, |demand| demand.accepted), is_throttled(&seen.load) == Some(true));
     let sight = Sight { count: open.0, rate, short: short && demand.is_some(), settled: active };
     history.shards.effect.look(sight, now);
@@ -111,6 +123,13 @@ fn conclude(
         }
     };
     (Verdict::Fired { from, to, reason }, counterfactual)
+}
+
+/// Whether more is offered for the first time than the shards can take: that is no burst and no echo, and needs neither
+/// confirmation nor reports of after the last change.
+fn is_overrun(demand: Demand, open: u32) -> bool {
+    let full = f64::from(open);
+    demand.waiting.is_some() && demand.newest > full && demand.shards > full
 }
 
 /// What a step down leaves and waits for, as the time of day says.
@@ -156,7 +175,14 @@ fn unknown(open: ShardCount) -> Wish {
     Wish { up: open.0, down: open.0, why: "what the shards take is not known".to_owned() }
 }
 
-fn wish(tick: &Tick<'_>, skewed: bool, open: ShardCount, demand: Demand, inputs: &mut Vec<Input>) -> Wish {
+fn wish(
+    tick: &Tick<'_>,
+    skewed: bool,
+    open: ShardCount,
+    demand: Demand,
+    track: &Track,
+    inputs: &mut Vec<Input>,
+) -> Wish {
     let Tick { policy, seen, .. } = *tick;
     let target = policy.stream.target_utilization;
     let utilization = demand.utilization(open.0);
@@ -166,12 +192,18 @@ fn wish(tick: &Tick<'_>, skewed: bool, open: ShardCount, demand: Demand, inputs:
         input("utilization", &utilization),
         input("target", &target),
     ]);
+    let drain = demand.waiting.filter(|_| demand.is_draining() && !skewed);
     let enough = demand.shards_at(target.0).max(1);
     let down = demand.shards_at(target.0 * DOWN_MARGIN).max(1);
-    let throttled = is_throttled(&seen.load) == Some(true);
     if let Some(share) = throttled_share(&seen.load) {
         inputs.push(input("refused", &share));
-        if throttled && !skewed {
+        if let Some(waiting) = drain {
+            let up = enough.max(whole(demand.shards + waiting / DRAIN_S));
+            inputs.push(input("waiting", &ByteCount(waiting * SHARD_BYTES.0)));
+            let why = format!("{} are new and {utilization} of {open}; with what waits that needs {up}", demand.bytes);
+            return Wish { up, down: down.max(up), why };
+        }
+        if refuses(tick, track) && !skewed {
             let up = enough.max(grown(open.0, &demand, share));
             let why = format!("the shards refuse {share} of the records; {utilization} of {open} asks for {up}");
             return Wish { up, down: down.max(up), why };
@@ -182,9 +214,19 @@ fn wish(tick: &Tick<'_>, skewed: bool, open: ShardCount, demand: Demand, inputs:
     Wish { up: enough, down: down.max(enough), why }
 }
 
+/// Whether the shards refuse writes as they are now: what was counted before the last change says nothing about what that
+/// has brought.
+fn refuses(tick: &Tick<'_>, track: &Track) -> bool {
+    let counted = tick.seen.load.throttled_records;
+    let since = counted.is_some_and(|counted| {
+        counted.source == Source::TaskReports || track.last_change.is_none_or(|change| counted.at >= change)
+    });
+    since && is_throttled(&tick.seen.load) == Some(true)
+}
+
 /// How many shards a stream that refuses writes should have at least.
 fn grown(open: u32, demand: &Demand, refused: Fraction) -> u32 {
-    if demand.accepted < f64::from(open) * FULL {
+    if demand.accepted < f64::from(open) * FULL || demand.waiting.is_some() {
         open.saturating_add(1)
     } else if demand.accepted_only && refused.0 >= SEVERE_THROTTLING {
         open.saturating_mul(2)
@@ -219,35 +261,53 @@ fn holds(
     history: &History,
 ) -> Holds {
     let (guard, calls) = (&tick.policy.guard, &history.reshards);
-    let up_budget = if is_throttled(&tick.seen.load) == Some(true) { DAILY_RESHARDS } else { guard.daily_reshards };
     let up = [
         holds::foreign(tick, &tick.seen.stream.name),
         holds::frozen(tick, Direction::Up),
         holds::not_active(tick),
         history.memory.shards.hold(true),
-        holds::budget(calls, up_budget, "going up").filter(|_| !single),
+        holds::budget(calls, guard.daily_reshards, "going up").filter(|_| !single),
         history.shards.effect.hold("one hash key may be the limit, or what refuses is not the shards"),
     ];
     let hot = hot.first().map(|shard| Hold::new(format!("{} is hot", shard.shard_id)));
     let mut down = holds::against_fewer_shards(tick, blind);
     down.extend(hot.or_else(|| gathers(tick, open, wish)));
     down.extend(history.memory.shards.hold(false));
-    let allowed = down_budget(tick, open, wish, &history.memory.season);
-    down.extend(holds::budget(calls, allowed, "going down"));
+    down.extend(against_calls(tick, open, wish, &history.memory.season, calls));
     Holds { up: up.into_iter().flatten().collect(), down }
 }
 
-/// Calls of which going down may use the first ones: the others are kept for going up, but no more than it takes to come
-/// back to what the last 24 hours needed, and one.
-fn down_budget(tick: &Tick<'_>, open: u32, wish: &Wish, season: &Season) -> u32 {
+/// Why a step down would cost a call that going up may need: those that are left must double the stream to its ceiling.
+fn against_calls(tick: &Tick<'_>, open: u32, wish: &Wish, season: &Season, calls: &[Timestamp]) -> Option<Hold> {
     let GuardPolicy { daily_reshards, reserved_for_up, .. } = tick.policy.guard;
-    let back = |highest: f64| {
-        let needed = highest / tick.policy.stream.target_utilization.0;
-        let doublings = (needed / f64::from(step(open, wish.down).max(1))).log2().max(0.0);
-        whole(doublings) + 1
-    };
-    let kept = season.highest_of_a_day(tick.now).map_or(reserved_for_up, back);
-    daily_reshards.saturating_sub(kept.min(reserved_for_up))
+    let kept = doublings(step(open, wish.down), ceiling(tick, season)).clamp(1, reserved_for_up.max(1));
+    holds::budget(calls, daily_reshards.saturating_sub(kept), "going down")
+}
+
+/// What the stream may soon need: so many times what the last 24 hours needed, but never more than there may be.
+fn ceiling(tick: &Tick<'_>, season: &Season) -> u32 {
+    let max_shards = tick.policy.stream.max_shards;
+    let highest = season
+        .highest_of_a_day(tick.now)
+        .map(|highest| whole(highest * SURPRISE / tick.policy.stream.target_utilization.0));
+    highest.map_or(max_shards.0, |highest| highest.min(max_shards.0))
+}
+
+/// How many steps up lead from a count to another.
+fn doublings(from: u32, to: u32) -> u32 {
+    (0..u32::BITS).find(|steps| u64::from(from.max(1)) << steps >= u64::from(to)).unwrap_or(u32::BITS)
+}
+
+/// Where the calls that are left would not lead to the ceiling after a smaller step, a step up doubles.
+fn far_enough(tick: &Tick<'_>, open: u32, wish: Wish, season: &Season, calls: &[Timestamp]) -> Wish {
+    let left = tick.policy.guard.daily_reshards.saturating_sub(calls.len() as u32);
+    let enough = doublings(step(open, wish.up), ceiling(tick, season)) < left;
+    if wish.up <= open || left == 0 || enough || wish.up >= open * 2 {
+        return wish;
+    }
+    // What is asked for beyond the need is not remembered as one: it goes with the window of the need itself.
+    let why = format!("{}; {left} calls are left of the day: a step doubles", wish.why);
+    Wish { up: open.saturating_mul(2), down: wish.down, why }
 }
 
 /// Equal ranges that would gather what earlier splits divided: then cold neighbours are merged instead.

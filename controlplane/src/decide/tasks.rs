@@ -1,16 +1,19 @@
 //! What both task rules share: how a service is seen, its rails, and its step.
 
+use jiff::Timestamp;
+
 use super::{
-    Tick,
+    Level, Tick,
     drift::Owned,
     floors::Floor,
+    history::Track,
     holds,
     steer::{Hold, Holds, Rails},
 };
 use crate::{
-    observe::ServiceObservation,
+    observe::{Reading, ServiceObservation, Source},
     policy::{Direction, GuardPolicy},
-    units::{Fraction, TaskCount},
+    units::{Fraction, Millis, TaskCount},
 };
 
 /// A load within this of its target asks for no change of the task count (the Kubernetes HPA's tolerance).
@@ -41,11 +44,11 @@ impl Tasks {
 
 /// What stops any change of a service.
 pub(super) fn holds(tick: &Tick<'_>, service: &ServiceObservation, tasks: Tasks, owned: &Owned) -> Holds {
-    let both = || [holds::foreign(tick, &service.name), tasks.unsettled()].into_iter().flatten();
-    Holds {
-        up: holds::frozen(tick, Direction::Up).into_iter().chain(both()).chain(owned.hold(true)).collect(),
-        down: holds::frozen(tick, Direction::Down).into_iter().chain(both()).chain(owned.hold(false)).collect(),
-    }
+    let foreign = || holds::foreign(tick, &service.name);
+    let up = [holds::frozen(tick, Direction::Up), foreign(), owned.hold(true)];
+    let old = holds::too_old("their use of CPU", service.cpu, tick.now);
+    let down = [holds::frozen(tick, Direction::Down), foreign(), tasks.unsettled(), owned.hold(false), old];
+    Holds { up: up.into_iter().flatten().collect(), down: down.into_iter().flatten().collect() }
 }
 
 /// How many tasks bring a use to its target, in each direction: nothing happens within the tolerance.
@@ -79,13 +82,27 @@ pub(super) fn by_cpu(running: u32, used: f64, target: Fraction) -> (Need, String
     (need, format!("CPU at {} with {}; {target} needs {}", Fraction(used), TaskCount(running), need.up))
 }
 
+/// A reading that was made since the last change: an older one says nothing about what that has brought.
+pub(super) fn since<T: Copy>(reading: Option<Reading<T>>, track: &Track) -> Option<Reading<T>> {
+    let of_now = |reading: &Reading<T>| {
+        reading.source == Source::TaskReports || track.last_change.is_none_or(|change| reading.at >= change)
+    };
+    reading.filter(of_now)
+}
+
+/// The use of CPU over the last minute, as if the tasks that run now had run all the while.
+pub(super) fn smooth(used: f64, tasks: Tasks, level: &mut Level, now: Timestamp) -> f64 {
+    let running = f64::from(tasks.running.max(1));
+    level.note(used * running, now) / running
+}
+
 pub(super) fn rails(guard: &GuardPolicy, min: TaskCount, max: TaskCount, floor: Option<Floor>) -> Rails {
     Rails {
         min: min.0,
         floor,
         max: max.0,
         max_by: None,
-        confirm_up: guard.confirm_up,
+        confirm_up: Millis(0),
         up_cooldown: guard.tasks_up_cooldown,
         down_cooldown: guard.tasks_down_cooldown,
         stabilization: guard.tasks_stabilization,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     Action, Input, RuleReport, Ruled, Tick, Verdict,
-    demand::{Demand, is_throttled, whole},
+    demand::{is_throttled, whole},
     history::History,
     holds, input,
     steer::{Hold, Holds, Rails, Steering, Wish},
@@ -53,7 +53,7 @@ fn conclude(tick: &Tick<'_>, history: &mut History, inputs: &mut Vec<Input>) -> 
     let Some(warm) = tick.seen.stream.warm_throughput_mib.map(|warm| warm.value) else {
         return not_applicable("the account has no warm throughput");
     };
-    let Some(demand) = Demand::of(&tick.seen.load) else {
+    let Some(demand) = tick.demand else {
         return (Hold::new("what the stream takes is not known: no report and no metric has it").verdict(), None);
     };
     note(&mut history.demanded, demand.bytes, tick.now);

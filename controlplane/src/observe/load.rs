@@ -13,7 +13,7 @@ use super::{
     shards,
     stream::{OpenShard, count},
 };
-use crate::units::{BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond};
+use crate::units::{ByteCount, BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond};
 
 /// What the tasks say. A sum in which one task is missing is not known.
 pub(super) fn from_reports(
@@ -66,6 +66,10 @@ fn offered(load: &mut LoadObservation, producers: &[&ProducerReport], open: Opti
     load.shards = open.map(|open| shards::of_open(open, loads)).unwrap_or_default();
     load.offered_records = reported(RecordsPerSecond(offered.records_per_second), now);
     load.offered_bytes = reported(BytesPerSecond(offered.bytes_per_second), now);
+    let refused = total(producers.iter().map(|producer| producer.refused));
+    load.refused_bytes = reported(BytesPerSecond(refused.bytes_per_second), now);
+    let buffered: u64 = producers.iter().map(|producer| producer.buffered_bytes).sum();
+    load.buffered_bytes = reported(ByteCount(buffered as f64), now);
     load.incoming_records = reported(RecordsPerSecond(taken.records_per_second), now);
     load.incoming_bytes = reported(BytesPerSecond(taken.bytes_per_second), now);
     load.throttled_records = reported(RecordsPerSecond(throttled), now);

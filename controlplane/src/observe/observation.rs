@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hash_key;
-use crate::units::{BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond, ShardCount, TaskCount};
+use crate::units::{ByteCount, BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond, ShardCount, TaskCount};
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -96,6 +96,12 @@ pub struct LoadObservation {
     /// User records that clients offered to the producers.
     pub offered_records: Option<Reading<RecordsPerSecond>>,
     pub offered_bytes: Option<Reading<BytesPerSecond>>,
+    /// User bytes that producers refused: clients offer them again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_bytes: Option<Reading<BytesPerSecond>>,
+    /// User bytes that wait in the producers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffered_bytes: Option<Reading<ByteCount>>,
     /// Kinesis records and bytes that the shards took: what counts against their limits.
     pub incoming_records: Option<Reading<RecordsPerSecond>>,
     pub incoming_bytes: Option<Reading<BytesPerSecond>>,

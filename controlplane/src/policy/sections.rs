@@ -16,7 +16,6 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 const ZERO: Millis = Millis(0);
 const SECOND: Millis = Millis(1_000);
-const MINUTE: Millis = Millis(60_000);
 const HOUR: Millis = Millis(3_600_000);
 const DAY: Millis = Millis(24 * 3_600_000);
 
@@ -69,9 +68,9 @@ section! {
         /// In what time a backlog should be gone.
         drain_time: Millis = Millis(600_000), SECOND => DAY;
         /// Which share of the time a consumer's processor should be at work.
-        target_busy: Fraction = Fraction(0.8), Fraction(0.05) => Fraction(0.95);
+        target_busy: Fraction = Fraction(0.9), Fraction(0.05) => Fraction(0.95);
         /// How much of its CPU a consumer task should use.
-        target_cpu: Fraction = Fraction(0.8), Fraction(0.05) => Fraction(0.95);
+        target_cpu: Fraction = Fraction(0.85), Fraction(0.05) => Fraction(0.95);
         /// How many leases one consumer task may be left with: what it must hold in memory, and what its loss interrupts.
         max_leases_per_task: u32 = 8, 1 => 1_000;
     }
@@ -80,7 +79,8 @@ section! {
 section! {
     /// `[guard]`: what keeps the control plane from doing harm.
     GuardPolicy "guard" {
-        /// For how long a need for more must last before it counts.
+        /// For how long a need for more shards must last before it counts, unless more is offered than they can take. Tasks
+        /// follow at once: they may go again.
         confirm_up: Millis = Millis(15_000), ZERO => HOUR;
         /// Shards go down only to the highest count that was asked for within this time.
         shards_stabilization: Millis = HOUR, ZERO => DAY;
@@ -91,16 +91,16 @@ section! {
         /// How long after the end of a change of the shard count the next step down waits.
         shards_down_cooldown: Millis = Millis(1_800_000), ZERO => DAY;
         /// How long after a change of a task count the next step up waits.
-        tasks_up_cooldown: Millis = MINUTE, ZERO => DAY;
+        tasks_up_cooldown: Millis = Millis(15_000), ZERO => DAY;
         /// How long after a change of a task count the next step down waits.
         tasks_down_cooldown: Millis = Millis(300_000), ZERO => DAY;
         /// Whether counts may go down at all.
         allow_scale_down: bool = true;
         /// Decide and record, but change nothing.
         dry_run: bool = false;
-        /// Changes of the shard count in a rolling 24 hours. AWS allows 10; while shards refuse writes, those too are used.
+        /// Changes of the shard count in a rolling 24 hours, whatever happens. AWS allows 10: the others are left to people.
         daily_reshards: u32 = 8, 0 => DAILY_RESHARDS_MAX;
-        /// How many of these are kept for going up: going down leaves them alone.
+        /// At most so many of these are kept for going up: as many as double the stream to what it may soon need.
         reserved_for_up: u32 = 4, 0 => DAILY_RESHARDS_MAX;
     }
 }

@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{decide::Decision, observe::Observation};
+use crate::{
+    decide::{Decision, History},
+    observe::Observation,
+};
 
 /// The version of the stored document.
 pub const VERSION: u32 = 1;
@@ -26,6 +29,16 @@ pub struct Status {
     /// The last decision that changed or held something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_decision: Option<Decision>,
+    /// What the leader remembers from one tick to the next, for the one that comes after it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub history: Option<History>,
+}
+
+/// What another version remembered is forgotten where it cannot be read.
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<History>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 /// A condition in the Kubernetes style.

@@ -96,6 +96,8 @@ impl Contender for Weir {
     fn restart(&mut self, ledger: &[Timestamp], now: Timestamp) {
         let since = now - jiff::SignedDuration::from_hours(24);
         let reshards = ledger.iter().copied().filter(|at| *at > since).collect();
-        self.history = History::recall(reshards, self.decisions.make_contiguous());
+        // As the status of the last tick has it: written and read.
+        let last = serde_json::to_value(&self.history).and_then(serde_json::from_value).ok();
+        self.history = History::recall(last, reshards, self.decisions.make_contiguous());
     }
 }

@@ -128,6 +128,7 @@ impl Producers {
         ProducerReport {
             stream: "weir".to_owned(),
             offered: of(self.offered()),
+            buffered_bytes: (self.waiting.len() as f64 * RECORD_BYTES / tasks as f64) as u64,
             shards: open.iter().map(shard).collect(),
             ..ProducerReport::default()
         }

@@ -9,7 +9,7 @@ use controlplane::{
     decide::{Action, ActionResult, Conclusion, History, Outcome, RuleReport, Service, Verdict, decide},
     observe::{ForeignScaler, LoadObservation, Observation, Reading, ServiceObservation, Source, StreamObservation},
     policy::Policy,
-    units::{BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond, ShardCount, TaskCount},
+    units::{ByteCount, BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond, ShardCount, TaskCount},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -56,6 +56,9 @@ pub(crate) struct World {
     pub(crate) incoming_records: Option<f64>,
     pub(crate) incoming_mib: Option<f64>,
     pub(crate) throttled: f64,
+    /// What producers refuse their clients and what they hold; not known when absent.
+    pub(crate) refused_mib: Option<f64>,
+    pub(crate) buffered_mib: Option<f64>,
     pub(crate) processed: Option<f64>,
     pub(crate) lag_s: f64,
     pub(crate) backlog: f64,
@@ -101,6 +104,8 @@ impl Default for World {
             incoming_records: None,
             incoming_mib: None,
             throttled: 0.0,
+            refused_mib: None,
+            buffered_mib: None,
             processed: None,
             lag_s: 0.5,
             backlog: 0.0,
@@ -154,6 +159,8 @@ impl World {
         LoadObservation {
             offered_records: known("offered").then(|| reading(RecordsPerSecond(self.offered_records), at)),
             offered_bytes: known("offered").then(|| reading(BytesPerSecond(self.offered_mib * MIB), at)),
+            refused_bytes: self.refused_mib.map(|refused| reading(BytesPerSecond(refused * MIB), at)),
+            buffered_bytes: self.buffered_mib.map(|buffered| reading(ByteCount(buffered * MIB), at)),
             incoming_records: known("incoming").then(|| reading(RecordsPerSecond(incoming), at)),
             incoming_bytes: known("incoming").then(|| reading(BytesPerSecond(incoming_bytes), at)),
             throttled_records: known("throttled").then(|| reading(RecordsPerSecond(self.throttled), at)),

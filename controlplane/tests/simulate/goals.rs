@@ -71,10 +71,34 @@ fn a_controller_that_is_started_anew_every_hour_throttles_no_worse() {
 }
 
 #[test]
+fn a_controller_that_is_started_anew_every_hour_keeps_as_few_shards() {
+    let clear = run(tide(24), &[]).1;
+    let restarted = run(tide(24), &[Fault::ControllerRestart]).1;
+    assert!(restarted.shard_hours <= 1.05 * clear.shard_hours, "{} of {}", restarted.shard_hours, clear.shard_hours);
+}
+
+#[test]
+fn a_backlog_that_is_drained_is_not_taken_for_load() {
+    // Four shards' worth need five; until they are there, clients hold minutes of it and repeat it.
+    let (timeline, score) = run(demand(&[(0.5, 60), (4.0, 180)]), &[]);
+    let most = timeline.minutes.iter().map(|minute| minute.shards).fold(0.0, f64::max);
+    assert!(most <= 8.0, "one doubling above what is needed at most: {most}");
+    assert_eq!(score.lost_pct, 0.0, "{score:?}");
+}
+
+#[test]
+fn metrics_that_are_ten_minutes_late_lead_up_and_never_down() {
+    let (timeline, _) = run(demand(&[(6.0, 240), (1.0, 240)]), &[Fault::ReportsAbsent, Fault::MetricsDelayed]);
+    assert!(timeline.minutes[120].shards >= 6.0, "{}", timeline.minutes[120].shards);
+    let down = timeline.minutes.iter().flat_map(|minute| &minute.actions).find(|call| call.to < call.from);
+    assert_eq!(down, None);
+}
+
+#[test]
 fn nothing_goes_down_while_nothing_is_known() {
     let load = demand(&[(6.0, 100), (1.0, 300)]);
     let (timeline, _) = run(load, &[Fault::ReportsAbsent, Fault::MetricsAbsent]);
-    // CloudWatch answers nothing from 02:00 to 02:30; what it said before is known for six more minutes.
+    // CloudWatch answers nothing from 02:00 to 02:30; what it said before may lead down for six more minutes.
     let blind = timeline.minutes[127..150].iter().flat_map(|minute| &minute.actions);
     let down: Vec<_> = blind.filter(|call| call.to < call.from).collect();
     assert!(down.is_empty(), "{down:?}");

@@ -43,6 +43,8 @@ pub(super) struct Second {
     pub(super) processed: f64,
     /// Attempts of clients to hand over what was refused before.
     pub(super) repeated: f64,
+    /// Attempts of clients that producers refuse.
+    pub(super) turned_away: f64,
     /// Share of its time that the busiest consumer works.
     pub(super) busy: f64,
     /// Age of the oldest unprocessed record, in seconds.

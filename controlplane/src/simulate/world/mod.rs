@@ -43,6 +43,8 @@ pub(super) struct World<'a> {
     members: Vec<usize>,
     producers: Service,
     consumers: Service,
+    /// What producers hold.
+    buffered: f64,
     /// Consumers read nothing before this second: leases change hands.
     paused_until: u32,
     /// Records of before this second are in closed shards, of which there are so many.
@@ -76,6 +78,8 @@ struct Totals {
     offered: Recent,
     accepted: Recent,
     refused: Recent,
+    /// Attempts of clients that producers refuse.
+    turned_away: Recent,
     processed: Recent,
     busy: Recent,
 }
@@ -121,6 +125,7 @@ impl<'a> World<'a> {
             members: Vec::new(),
             producers: Service::new(setup.producers.unwrap_or(physics.tasks_at_start)),
             consumers: Service::new(setup.consumers.unwrap_or(physics.tasks_at_start)),
+            buffered: 0.0,
             paused_until: 0,
             parents: None,
             on_demand: OnDemand::default(),
@@ -158,8 +163,11 @@ impl<'a> World<'a> {
         let intake = f64::from(self.producers.running()) * self.physics.in_shards(self.physics.producer_task_mib);
         let reading = self.reading(second);
         let mut one = flow::pass(&mut self.groups, demand, intake, reading, self.physics, second);
-        let turned_away = self.turned_away();
+        let (buffered, turned_away) = self.waiting();
         one.repeated = turned_away / self.physics.client_retry_s;
+        // What is offered is stored, held by the producers, or refused.
+        one.turned_away = (demand + one.repeated - one.accepted - (buffered - self.buffered)).max(0.0);
+        self.buffered = buffered;
         if turned_away > 0.0 || !self.physics.producers_retry {
             // Producers whose buffers are full, or that have none, refuse what they have no time for.
             one.throttled += (demand - intake).max(0.0);
@@ -167,21 +175,22 @@ impl<'a> World<'a> {
         self.note(second, &one, intake);
     }
 
-    /// What producers neither hold nor have room for: clients offer it again.
-    fn turned_away(&self) -> f64 {
+    /// What producers hold of what waits, and what they have no room for: clients offer that again.
+    fn waiting(&self) -> (f64, f64) {
         let waiting: f64 = self.groups.iter().map(|group| group.waiting.total() * group.count).sum();
         if waiting == 0.0 {
-            return 0.0;
+            return (0.0, 0.0);
         }
         let buffers = f64::from(self.producers.running()) * self.physics.in_shards(self.physics.producer_buffer_mib);
-        (waiting - buffers).max(0.0)
+        (waiting.min(buffers), (waiting - buffers).max(0.0))
     }
 
     fn note(&mut self, second: u32, one: &flow::Second, intake: f64) {
-        let Totals { offered, accepted, refused, processed, busy } = &mut self.totals;
+        let Totals { offered, accepted, refused, turned_away, processed, busy } = &mut self.totals;
         offered.push(second, one.demand + one.repeated);
         accepted.push(second, one.accepted);
         refused.push(second, one.refused);
+        turned_away.push(second, one.turned_away);
         processed.push(second, one.processed);
         busy.push(second, one.busy);
         let consumers = f64::from(self.consumers.running().max(1));

@@ -16,7 +16,7 @@ use crate::{
         KeyShare, LoadObservation, Observation, Reading, SHARDS_SHOWN, ServiceObservation, ShardLoad, Source,
         StreamObservation,
     },
-    units::{BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond, ShardCount, TaskCount},
+    units::{ByteCount, BytesPerSecond, Fraction, Millis, RecordCount, RecordsPerSecond, ShardCount, TaskCount},
 };
 
 /// Slices of a shard's range of which producers tell the load.
@@ -103,6 +103,10 @@ impl World<'_> {
         let accepted = totals.accepted.mean(end, window);
         load.offered_records = Some(told(RecordsPerSecond(offered * user), now));
         load.offered_bytes = Some(told(BytesPerSecond(offered * bytes), now));
+        if self.physics.producers_retry {
+            load.refused_bytes = Some(told(BytesPerSecond(totals.turned_away.mean(end, window) * bytes), now));
+            load.buffered_bytes = Some(told(ByteCount(self.buffered * bytes), now));
+        }
         load.incoming_records = Some(told(RecordsPerSecond(accepted * kinesis), now));
         load.incoming_bytes = Some(told(BytesPerSecond(accepted * bytes), now));
         load.throttled_records = Some(told(RecordsPerSecond(totals.refused.mean(end, window) * kinesis), now));

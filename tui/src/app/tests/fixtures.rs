@@ -65,6 +65,7 @@ pub(crate) fn status(at: Timestamp, rate: f64) -> Status {
         ],
         observation: observation(at, rate),
         last_decision: Some(decision(1)),
+        history: None,
     }
 }
 
