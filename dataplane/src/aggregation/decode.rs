@@ -33,15 +33,18 @@ pub fn decode_all<'a>(data: impl IntoIterator<Item = &'a Bytes>) -> Vec<Option<V
     let all: Vec<_> = data.into_iter().map(|data| (data, sealed(data))).collect();
     let messages: Vec<_> = all.iter().filter_map(|(_, sealed)| sealed.map(|(message, _)| message)).collect();
     let mut digests = digests(&messages).into_iter();
-    let open = |(data, sealed): (&Bytes, Option<(&[u8], &[u8])>)| {
+    let open = |(data, sealed): (&Bytes, Option<Sealed<'_>>)| {
         let (message, digest) = sealed?;
         if digests.next()? == *digest { user_records(data, message) } else { None }
     };
     all.into_iter().map(open).collect()
 }
 
+/// A message and its digest.
+type Sealed<'a> = (&'a [u8], &'a [u8]);
+
 /// The message and the digest of what looks like an aggregate.
-fn sealed(data: &Bytes) -> Option<(&[u8], &[u8])> {
+fn sealed(data: &Bytes) -> Option<Sealed<'_>> {
     let message = data.strip_prefix(&MAGIC)?;
     let sealed = message.split_at_checked(message.len().checked_sub(DIGEST_BYTES)?)?;
     (!sealed.0.is_empty()).then_some(sealed)
