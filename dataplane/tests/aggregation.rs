@@ -1,7 +1,7 @@
 //! The aggregated record both ways, checked against an independent reading of the KPL's `messages.proto`.
 
 use bytes::Bytes;
-use dataplane::aggregation::{Aggregate, HashKey, UserRecord, decode};
+use dataplane::aggregation::{Aggregate, HashKey, UserRecord, decode, decode_all};
 use md5::{Digest, Md5};
 use proptest::{collection::vec, prelude::*};
 use prost::Message;
@@ -122,6 +122,27 @@ proptest! {
         }
         let missing_digits = 39 - hash.to_string().len();
         prop_assert_eq!(aggregate.finish(HashKey(hash)).data.len(), aggregate.bytes_max() - missing_digits);
+    }
+
+    #[test]
+    fn many_decoded_together_are_those_decoded_alone(
+        all in vec(prop_oneof![
+            4 => user_records().prop_map(|records| Bytes::from(aggregate(&records).finish(HashKey(7)).data)),
+            1 => vec(any::<u8>(), 0..60).prop_map(|message| seal(&message)),
+            1 => vec(any::<u8>(), 0..60).prop_map(Bytes::from),
+        ], 0..24),
+        broken in any::<prop::sample::Index>(),
+    ) {
+        let mut all = all;
+        if !all.is_empty() {
+            let broken = broken.index(all.len());
+            let mut bytes = all[broken].to_vec();
+            if let Some(last) = bytes.last_mut() {
+                *last ^= 1;
+            }
+            all[broken] = bytes.into();
+        }
+        prop_assert_eq!(decode_all(&all), all.iter().map(decode).collect::<Vec<_>>());
     }
 
     #[test]
