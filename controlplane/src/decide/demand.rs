@@ -76,9 +76,11 @@ impl Demand {
         })
     }
 
-    /// Whether producers hold enough to keep the shards at work for a while: then the shards refuse what is repeated.
+    /// Whether producers hold enough to keep the shards at work for a while, or did so in the time that the reports are
+    /// about, when the shards took more than what is new: then the shards refuse what is repeated.
     pub(super) fn is_draining(&self) -> bool {
-        self.waiting.is_some_and(|waiting| waiting > self.shards * BACKLOG_S)
+        let drained = self.accepted > self.newest * (1.0 + OTHERS_MIN);
+        self.waiting.is_some_and(|waiting| drained || waiting > self.shards * BACKLOG_S)
     }
 
     /// How full `shards` shards would be.
