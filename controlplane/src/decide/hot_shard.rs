@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{observe::ShardLoad, policy::Direction, units::Fraction};
 
-/// A shard is an exception only where the stream as a whole is this far below its target.
-const CALM: f64 = 1.5;
+/// A shard is an exception only where so many times what a shard of the stream is asked on average is asked of it.
+const ABOVE_MEAN: f64 = 1.5;
 
 /// From this share of refused records on a shard counts as full, whatever it took.
 const REFUSED_MAX: f64 = 0.01;
@@ -31,11 +31,13 @@ pub(super) fn find<'a>(tick: &Tick<'a>) -> Vec<&'a ShardLoad> {
         return Vec::new();
     };
     let Some(demand) = tick.demand.filter(|_| !seen.stream.on_demand) else { return Vec::new() };
-    if demand.accepted / f64::from(open) >= policy.target_utilization.0 / CALM {
+    let mean = demand.accepted / f64::from(open);
+    if mean >= policy.target_utilization.0 {
         return Vec::new();
     }
     let known = if seen.load.shards.is_empty() { &seen.load.busiest_shards } else { &seen.load.shards };
-    let hot = |shard: &&ShardLoad| use_of(shard).0 >= policy.hot_shard_utilization.0 || refuses(shard);
+    let full = |shard: &ShardLoad| use_of(shard).0 >= policy.hot_shard_utilization.0 || refuses(shard);
+    let hot = |shard: &&ShardLoad| full(shard) && asked_of(shard).0 >= mean * ABOVE_MEAN;
     let mut found: Vec<_> = known.iter().filter(hot).collect();
     found.sort_by(|one, other| hotter(one, other));
     found.truncate(WATCHED);

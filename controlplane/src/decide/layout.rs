@@ -99,6 +99,9 @@ pub(super) struct Cut {
     pub(super) larger: Fraction,
 }
 
+/// A cut between two slices is good enough where its fuller half has no more of the load than this.
+const GOOD_CUT: f64 = 0.6;
+
 /// The cut that divides the load best; nothing where the range is unknown or has one key only.
 pub(super) fn best_cut(shard: &ShardLoad) -> Option<Cut> {
     let range = range_of(shard).filter(|range| range.start < range.end)?;
@@ -108,8 +111,10 @@ pub(super) fn best_cut(shard: &ShardLoad) -> Option<Cut> {
         let below = spread.below(key);
         below.max(1.0 - below)
     };
+    // How the load lies within a slice is a guess: what is known and good enough goes before what may be better.
+    let is_guess = |cut: &Cut| !spread.edges.contains(&cut.key) || cut.larger.0 > GOOD_CUT;
     cuts.map(|key| Cut { key, larger: Fraction(larger(key)) })
-        .min_by(|one, other| one.larger.0.total_cmp(&other.larger.0))
+        .min_by(|one, other| is_guess(one).cmp(&is_guess(other)).then_with(|| one.larger.0.total_cmp(&other.larger.0)))
 }
 
 /// How a shard's load lies over its range: evenly within each slice, and the heaviest key at its own place.
